@@ -11,6 +11,7 @@ import grpc  # type: ignore[import-untyped]
 
 from serving import protos
 from serving.errors import ServingError
+from serving.messages import clean_op_message
 
 # A list of 1,000 users with 1,000 items and their contributions passes gRPC's default of 4 MiB.
 _MAX_MESSAGE_BYTES = 256 * 1024 * 1024
@@ -105,7 +106,7 @@ class Transport:
 
     def _make_error(self, error: grpc.RpcError, timeout: float) -> ServingError:
         code = error.code().name
-        details = error.details() or "no details"
+        details = clean_op_message(error.details() or "no details")
         if code == "UNAVAILABLE":
             details = (
                 f"no server answers at {self.address} ({details}). "
