@@ -123,7 +123,10 @@ CONTRACT: Mapping[str, SignatureSpec] = {
         outputs={"scores": _spec("float32", "B", "C")},
     ),
     "serving_default": SignatureSpec(
-        inputs={"examples": _spec("string", "B")}, outputs=_RECOMMEND_OUTPUTS
+        inputs={"examples": _spec("string", "B")},
+        # Rank left open: [K] as in `recommend`, or [B, K], which TFX's RunInference and the row
+        # form of REST need because they cut every output into one row an example.
+        outputs={**_RECOMMEND_OUTPUTS, "contribution_names": TensorSpec("string", None)},
     ),
     "evaluate": SignatureSpec(
         inputs={"examples": _spec("string", "B")},

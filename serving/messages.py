@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-_ROOT_ERROR = re.compile(r"\(0\)\s+[A-Z_ ]+:\s*(.*)")
+_ROOT_ERROR = re.compile(r"^\(0\)\s+[A-Z_ ]+:\s*")
 _NODE = re.compile(r"\{\{(?:function_)?node [^}]*\}\}\s*")
-_ASSERTION = re.compile(r"^assertion failed:\s*(\[.*\])$")
+_ASSERTION = re.compile(r"^assertion failed:\s*\[(.*)\]$")
 
 
 def clean_op_message(message: str) -> str:
@@ -23,11 +23,12 @@ def clean_op_message(message: str) -> str:
         'unknown item: i9'
     """
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    if not lines:
-        return message
-    root = next((match for match in map(_ROOT_ERROR.match, lines) if match), None)
-    line = _NODE.sub("", root.group(1) if root else lines[0]).strip()
+    # The op's own words stand right above the first node of its trace; what comes before them
+    # ("Graph execution error", "Detected at node ...") is about the graph.
+    trace = next((n for n, line in enumerate(lines) if line.startswith("[[{{node")), 0)
+    line = lines[trace - 1] if trace else (lines or [message])[0]
+    line = _NODE.sub("", _ROOT_ERROR.sub("", line)).strip()
     assertion = _ASSERTION.match(line)
     if assertion:
-        line = assertion.group(1)[1:-1].replace("] [", " ")
+        line = assertion.group(1).replace("] [", " ")
     return re.sub(r"\s+", " ", line).strip()

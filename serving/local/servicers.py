@@ -97,6 +97,7 @@ class Backend:
         response = get_model_status_pb2.GetModelStatusResponse()
         for entry in entries:
             status = response.model_version_status.add(version=entry.version, state=entry.state)
+            status.status.SetInParent()  # OK is said, not left out
             if entry.error:
                 status.status.error_code = grpc.StatusCode[entry.error.code].value[0]
                 status.status.error_message = entry.error.message
