@@ -1,0 +1,1 @@
+"""The TFX pipeline of AD-DRL: data sets, components, configuration and command line."""
