@@ -1,0 +1,154 @@
+"""The closed-form start: an item-to-item teacher split, without loss, into what each attribute explains and what none does.
+
+With the teacher's weights `W` `[num_items, num_items]` (row: item in the history, column: item scored) and the items'
+value distributions `Y = [Y_1 .. Y_A]` side by side:
+
+    A = W Y (Y'Y + ridge I)^-1     affinity of a history item to each value of each attribute
+    R = W - A Y'                   what no attribute explains
+    score(user, i) = sum_h sum_k <A_k[h], Y_k[i]> + sum_h R[h, i]
+
+The regression is joint over all attributes, so that correlated attributes do not count twice. `R` becomes a residual
+tower of low rank and a sparse memory of its largest remaining entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+
+from addrl_keras.baselines.ease import compute_ease_weights
+from addrl_keras.catalogue import Catalogue, normalize_rows
+from addrl_keras.config import StartConfig
+
+
+def compute_gram(history: scipy.sparse.csr_matrix, catalogue: Catalogue, start: StartConfig) -> np.ndarray:
+    """Computes `X' diag(n^-user_exponent) X + sum_s weight_s F_s F_s'`.
+
+    Args:
+        history: Binary CSR `[num_users, num_items]`.
+        catalogue: Where the side information comes from.
+        start: Its `user_exponent` and `side_information`.
+
+    Returns:
+        Float32 `[num_items, num_items]`.
+    """
+    length = np.maximum(np.asarray(history.sum(axis=1)).ravel(), 1.0)
+    weighted = scipy.sparse.diags(length**-start.user_exponent) @ history
+    gram = (history.T @ weighted).toarray()
+    for name, weight in start.side_information:
+        if name in catalogue.values:
+            rows = normalize_rows(catalogue.values[name].matrix)
+        else:
+            rows = normalize_rows(catalogue.features[name])
+        gram += weight * (rows @ rows.T).toarray()
+    return gram.astype(np.float32)
+
+
+def compute_teacher(history: scipy.sparse.csr_matrix, catalogue: Catalogue, start: StartConfig) -> np.ndarray:
+    """Computes the teacher's item-to-item weights.
+
+    Source: EASE, Steck 2019 (arXiv 1905.03375), with side information in the Gram matrix.
+
+    Args:
+        history: Binary CSR `[num_users, num_items]`.
+        catalogue: Where the side information comes from.
+        start: Hyper-parameters.
+
+    Returns:
+        Float32 `[num_items, num_items]` with a zero diagonal.
+    """
+    return compute_ease_weights(compute_gram(history, catalogue, start), start.ease_lambda)
+
+
+def compute_affinity(weights: np.ndarray, distributions: Sequence[np.ndarray], ridge: float) -> list[np.ndarray]:
+    """Regresses the teacher's weights on the items' value distributions, all attributes together.
+
+    Args:
+        weights: `W`, `[num_items, num_items]`.
+        distributions: `Y_k`, `[num_items, num_values_k]` for each attribute.
+        ridge: Added to the diagonal of `Y'Y`; must be positive.
+
+    Returns:
+        `A_k`, `[num_items, num_values_k]` for each attribute.
+    """
+    joint = np.concatenate(distributions, axis=1)
+    system = joint.T @ joint
+    system[np.diag_indices_from(system)] += ridge
+    solution = scipy.linalg.solve(system, joint.T @ weights.T, assume_a="pos").T
+    borders = np.cumsum([part.shape[1] for part in distributions])[:-1]
+    return [part.astype(np.float32) for part in np.split(solution, borders, axis=1)]
+
+
+def compute_remainder(weights: np.ndarray, affinity: Sequence[np.ndarray], distributions: Sequence[np.ndarray]) -> np.ndarray:
+    """Computes `R = W - sum_k A_k Y_k'` with a zero diagonal, `[num_items, num_items]`.
+
+    The diagonal says how an item in the history scores itself. Such an item is never recommended to its owner, so the
+    low rank of the residual tower is not spent on it.
+    """
+    remainder = weights - np.concatenate(affinity, axis=1) @ np.concatenate(distributions, axis=1).T
+    np.fill_diagonal(remainder, 0.0)
+    return remainder
+
+
+def compute_residual_tower(
+    history: scipy.sparse.csr_matrix, remainder: np.ndarray, dim: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Factorises the remainder as the users see it.
+
+    The item vectors `V` are the top right singular vectors of `diag(n)^-1/2 X R`, in a random rotation that spreads
+    their energy evenly over the dimensions; the query vectors are `R V`.
+
+    Args:
+        history: Binary CSR `[num_users, num_items]`.
+        remainder: `R`, `[num_items, num_items]`.
+        dim: Width of the tower; dimensions beyond the number of items stay zero.
+        generator: For the rotation.
+
+    Returns:
+        `(query, item)`, both float32 `[num_items, dim]`.
+    """
+    length = np.maximum(np.asarray(history.sum(axis=1)).ravel(), 1.0)
+    seen = (scipy.sparse.diags(length**-0.5) @ history) @ remainder
+    covariance = seen.T @ seen
+    num_items = remainder.shape[0]
+    rank = min(dim, num_items)
+    _, vectors = scipy.linalg.eigh(covariance, subset_by_index=(num_items - rank, num_items - 1))
+    rotation, _ = np.linalg.qr(generator.standard_normal((rank, rank)))
+    item = np.zeros((num_items, dim), np.float32)
+    item[:, :rank] = vectors @ rotation
+    return (remainder @ item).astype(np.float32), item
+
+
+def compute_memory(remainder: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Keeps the `size` entries of largest magnitude of every column (scored item) of `remainder`.
+
+    Args:
+        remainder: `[num_items, num_items]`, row: item in the history, column: item scored.
+        size: Entries per column, at most `num_items`.
+
+    Returns:
+        `(source, weight)`, int64 and float32 `[num_items, size]`: row `i` lists, in ascending order, the history items
+        that argue for or against item `i`, and how much.
+    """
+    by_target = np.ascontiguousarray(remainder.T)
+    source = np.argpartition(-np.abs(by_target), size - 1, axis=1)[:, :size]
+    source.sort(axis=1)
+    weight = np.take_along_axis(by_target, source, axis=1)
+    return source.astype(np.int64), weight.astype(np.float32)
+
+
+def compute_value_embedding(affinity: np.ndarray, dim: int) -> np.ndarray:
+    """Computes an orthonormal embedding of an attribute's values that keeps most of the affinity.
+
+    Returns:
+        Float32 `[num_values, min(dim, num_values)]`: the identity where it fits, else the top right singular vectors of
+        `affinity` `[num_items, num_values]`.
+    """
+    num_values = affinity.shape[1]
+    if num_values <= dim:
+        return np.eye(num_values, dtype=np.float32)
+    _, vectors = scipy.linalg.eigh(affinity.T @ affinity, subset_by_index=(num_values - dim, num_values - 1))
+    return np.ascontiguousarray(vectors, dtype=np.float32)

@@ -1,0 +1,316 @@
+"""What a model is made of: attributes, modalities, architecture, losses and training, as frozen dataclasses.
+
+Nothing here imports TensorFlow, so a command line can read and validate a configuration in milliseconds. Nothing in the
+model knows the name of an attribute: adding or removing one is an edit of `Config.attributes` and of nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+RESIDUAL = "residual"
+MEMORY = "memory"
+OTHER = "(other)"
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+
+def _validate_name(what: str, name: str) -> None:
+    if not isinstance(name, str) or not _NAME.match(name):
+        raise ValueError(
+            f"The name of a {what} must match {_NAME.pattern!r}, because it becomes the name of a feature, "
+            f"a chunk and a command-line option. Received: {name!r}"
+        )
+
+
+def _validate_range(owner: str, name: str, value: float, low: float, high: float = float("inf")) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{owner}.{name} must lie in [{low}, {high}]. Received: {value!r}")
+
+
+def _validate_choice(owner: str, name: str, value: str, choices: Iterable[str]) -> None:
+    choices = tuple(choices)
+    if value not in choices:
+        raise ValueError(f"{owner}.{name} must be one of {', '.join(choices)}. Received: {value!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Attribute:
+    """One item attribute, which gets a chunk of its own in both towers.
+
+    Args:
+        name: The attribute's name, as clients and reports spell it.
+        column: Column of the canonical `items` table. A list column makes the attribute multi-valued.
+        kind: `numeric` (quantile bins) or `categorical` (a vocabulary).
+        bins: Number of quantile bins of a numeric attribute.
+        max_values: Size of a categorical attribute's vocabulary; rarer values become `(other)`.
+        label: Heading in tables; the name by default.
+    """
+
+    name: str
+    column: str
+    kind: str = "categorical"
+    bins: int = 5
+    max_values: int = 64
+    label: str = ""
+
+    def validate(self) -> None:
+        """Raises `ValueError` that names the field, the value received and what is allowed."""
+        _validate_name("attribute", self.name)
+        if self.name in (RESIDUAL, MEMORY):
+            raise ValueError(f"{self.name!r} names a chunk without an attribute; choose another name.")
+        owner = f"attribute {self.name!r}"
+        _validate_choice(owner, "kind", self.kind, ("numeric", "categorical"))
+        _validate_range(owner, "bins", self.bins, 2, 1000)
+        _validate_range(owner, "max_values", self.max_values, 1, 1_000_000)
+
+    @property
+    def heading(self) -> str:
+        return self.label or self.name
+
+
+@dataclasses.dataclass(frozen=True)
+class Modality:
+    """One kind of evidence about an item.
+
+    Args:
+        name: The modality's name.
+        column: Column of the canonical `items` table (not used by the `id` encoder).
+        encoder: `id` (a free embedding per item), `text` (a bag of the words of a string, weighted by tf-idf) or `bag`
+            (a bag of the entities of a list column, weighted by tf-idf).
+        max_tokens: Size of the vocabulary of a `text` or `bag` modality.
+        min_count: Items a token must occur in to enter the vocabulary.
+    """
+
+    name: str
+    column: str = ""
+    encoder: str = "bag"
+    max_tokens: int = 20_000
+    min_count: int = 2
+
+    def validate(self) -> None:
+        """Raises `ValueError` that names the field, the value received and what is allowed."""
+        _validate_name("modality", self.name)
+        owner = f"modality {self.name!r}"
+        _validate_choice(owner, "encoder", self.encoder, ("id", "text", "bag"))
+        _validate_range(owner, "max_tokens", self.max_tokens, 1)
+        _validate_range(owner, "min_count", self.min_count, 1)
+        if self.encoder != "id" and not self.column:
+            raise ValueError(f"{owner} with encoder {self.encoder!r} needs a column of the items table.")
+
+
+@dataclasses.dataclass(frozen=True)
+class StartConfig:
+    """The closed-form start: which item-to-item weights `W` the towers are built from.
+
+    `W` is EASE (Steck 2019) on the Gram matrix `X' diag(n^-user_exponent) X + sum_s weight_s F_s F_s'`, where `F_s` are
+    the L2-normalised rows of a modality or the values of an attribute: side information enters as more "users".
+
+    Args:
+        kind: `closed_form`, or `random` for a start without a teacher.
+        ease_lambda: Ridge of EASE.
+        user_exponent: Power of a user's history length by which the user's row is weighted down.
+        side_information: Weight of each modality or attribute in the Gram matrix, by name.
+        affinity_ridge: Ridge of the regression of `W` on the attribute values.
+    """
+
+    kind: str = "closed_form"
+    ease_lambda: float = 100.0
+    user_exponent: float = 0.0
+    side_information: tuple[tuple[str, float], ...] = ()
+    affinity_ridge: float = 1.0
+
+    def validate(self) -> None:
+        """Raises `ValueError` that names the field, the value received and what is allowed."""
+        _validate_choice("start", "kind", self.kind, ("closed_form", "random"))
+        _validate_range("start", "ease_lambda", self.ease_lambda, 1e-6)
+        _validate_range("start", "user_exponent", self.user_exponent, 0.0, 2.0)
+        _validate_range("start", "affinity_ridge", self.affinity_ridge, 1e-6)
+        for name, weight in self.side_information:
+            _validate_range("start", f"side_information[{name!r}]", weight, 0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """The architecture of the two towers.
+
+    Args:
+        chunk_dim: Width `c` of a modality's chunk, and the largest width of an attribute chunk in the score.
+        residual_dim: Width of the residual chunk in the score.
+        memory_size: Entries kept per item of the sparse memory chunk; 0 leaves the chunk out.
+        fusion: `attention` over modalities, or `uniform` weights.
+        user_embedding: Adds a free embedding per known user to the user tower.
+        target_strength: How strongly a wanted value (`attribute_targets`) acts: the boost of an item that has the value,
+            in standard deviations of the user's scores over the catalogue.
+        evidence: Number of past items that `explain` returns.
+    """
+
+    chunk_dim: int = 32
+    residual_dim: int = 64
+    memory_size: int = 128
+    fusion: str = "attention"
+    user_embedding: bool = False
+    target_strength: float = 2.0
+    evidence: int = 5
+
+    def validate(self) -> None:
+        """Raises `ValueError` that names the field, the value received and what is allowed."""
+        _validate_range("model", "chunk_dim", self.chunk_dim, 1)
+        _validate_range("model", "residual_dim", self.residual_dim, 1)
+        _validate_range("model", "memory_size", self.memory_size, 0)
+        _validate_choice("model", "fusion", self.fusion, ("attention", "uniform"))
+        _validate_range("model", "target_strength", self.target_strength, 0.0)
+        _validate_range("model", "evidence", self.evidence, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """Weights of the training terms; 0 switches a term off.
+
+    Args:
+        preference: Full-catalogue softmax of held-out items given the rest of the user's history.
+        intra: Chunk classification within a modality (the paper's alpha).
+        inter: Chunk contrast between modalities (the paper's beta).
+        value: Attribute value heads on the fused chunks (the paper's gamma).
+    """
+
+    preference: float = 1.0
+    intra: float = 0.1
+    inter: float = 0.01
+    value: float = 1.0
+
+    def validate(self) -> None:
+        """Raises `ValueError` that names the field, the value received and what is allowed."""
+        for field in dataclasses.fields(self):
+            _validate_range("losses", field.name, getattr(self, field.name), 0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """How the model is fitted.
+
+    Args:
+        content_epochs: Passes over the items that train the content side (modality chunks, fusion, heads) alone.
+        epochs: Largest number of passes over the users; the best one on validation is kept, the start counts as one.
+        batch_size: Users per step.
+        item_batch_size: Items per step for the content losses.
+        learning_rate: Of Adam, for the towers, with cosine decay.
+        content_learning_rate: Of Adam, for the content side.
+        keep_share: Bounds of the random share of a history that the user tower sees; the rest are the targets.
+        patience: Epochs without a better validation NDCG after which training stops.
+        refit: Fit again on train + validation, for the number of epochs found on validation.
+        seed: Of every generator.
+    """
+
+    content_epochs: int = 20
+    epochs: int = 20
+    batch_size: int = 256
+    item_batch_size: int = 256
+    learning_rate: float = 1e-3
+    content_learning_rate: float = 5e-3
+    keep_share: tuple[float, float] = (0.5, 0.9)
+    patience: int = 5
+    refit: bool = True
+    seed: int = 0
+
+    def validate(self) -> None:
+        """Raises `ValueError` that names the field, the value received and what is allowed."""
+        _validate_range("training", "content_epochs", self.content_epochs, 0)
+        _validate_range("training", "epochs", self.epochs, 0)
+        _validate_range("training", "batch_size", self.batch_size, 1)
+        _validate_range("training", "item_batch_size", self.item_batch_size, 1)
+        _validate_range("training", "learning_rate", self.learning_rate, 0.0)
+        _validate_range("training", "content_learning_rate", self.content_learning_rate, 0.0)
+        _validate_range("training", "patience", self.patience, 1)
+        low, high = self.keep_share
+        if not 0.0 < low <= high < 1.0:
+            raise ValueError(f"training.keep_share must satisfy 0 < low <= high < 1. Received: {self.keep_share!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A whole model.
+
+    Example:
+        >>> config = Config(attributes=(Attribute("genre", "genres"),), modalities=(Modality("id", encoder="id"),))
+        >>> config.validate()
+        >>> config.chunk_names
+        ('genre', 'residual', 'memory')
+    """
+
+    attributes: tuple[Attribute, ...]
+    modalities: tuple[Modality, ...]
+    start: StartConfig = StartConfig()
+    model: ModelConfig = ModelConfig()
+    losses: LossConfig = LossConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    def validate(self) -> None:
+        """Raises `ValueError` that names the part, the value received and what is allowed."""
+        if not self.attributes:
+            raise ValueError("A model needs at least one attribute. Received: no attributes")
+        for part in (*self.attributes, *self.modalities, self.start, self.model, self.losses, self.training):
+            part.validate()
+        for what, parts in (("attribute", self.attributes), ("modality", self.modalities)):
+            names = [part.name for part in parts]
+            for name in sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"Two {what} entries are called {name!r}; names must be unique.")
+        if sum(modality.encoder == "id" for modality in self.modalities) != 1:
+            names = [modality.name for modality in self.modalities]
+            raise ValueError(f"Exactly one modality must have the encoder 'id'. Received: {names}")
+        known = {part.name for part in (*self.attributes, *self.content_modalities)}
+        for name, _ in self.start.side_information:
+            if name not in known:
+                raise ValueError(
+                    f"start.side_information names {name!r}, which is neither an attribute nor a content modality. "
+                    f"Known: {', '.join(sorted(known))}"
+                )
+
+    @property
+    def content_modalities(self) -> tuple[Modality, ...]:
+        """The modalities that are computed from an item's content, i.e. all but `id`."""
+        return tuple(modality for modality in self.modalities if modality.encoder != "id")
+
+    @property
+    def modality_names(self) -> tuple[str, ...]:
+        return tuple(modality.name for modality in self.modalities)
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        return tuple(attribute.name for attribute in self.attributes)
+
+    @property
+    def chunk_names(self) -> tuple[str, ...]:
+        """Names of the chunks a score is a sum over, in the order of every contribution."""
+        memory = (MEMORY,) if self.model.memory_size else ()
+        return (*self.attribute_names, RESIDUAL, *memory)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the canonical items table that the model needs, beside `item_id`."""
+        parts = (*self.attributes, *self.content_modalities)
+        return tuple(dict.fromkeys(part.column for part in parts))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns a JSON-able dict from which `from_dict` makes an equal configuration."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Config:
+        """Inverse of `to_dict`; lists are taken for tuples, as JSON returns them."""
+        start = dict(data.get("start", {}))
+        start["side_information"] = tuple((name, weight) for name, weight in start.get("side_information", ()))
+        training = dict(data.get("training", {}))
+        if "keep_share" in training:
+            training["keep_share"] = tuple(training["keep_share"])
+        return cls(
+            attributes=tuple(Attribute(**item) for item in data["attributes"]),
+            modalities=tuple(Modality(**item) for item in data["modalities"]),
+            start=StartConfig(**start),
+            model=ModelConfig(**data.get("model", {})),
+            losses=LossConfig(**data.get("losses", {})),
+            training=TrainingConfig(**training),
+        )

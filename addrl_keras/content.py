@@ -1,0 +1,183 @@
+"""The content side of the item tower: what an item's words and entities say about its attributes. Never sees the id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import scipy.sparse
+from keras import ops
+
+from addrl_keras.catalogue import Catalogue
+from addrl_keras.config import Config
+from addrl_keras.layers.chunking import ChunkedProjection
+from addrl_keras.layers.fusion import FusionAttention
+from addrl_keras.layers.heads import ChunkClassifier, ValueHeads
+from addrl_keras.losses import disentangle
+
+Tensor = Any
+
+
+class ContentTower(keras.Model):
+    """Turns the content of items into a distribution over the values of each attribute.
+
+    Per modality a chunked projection; an attention fuses the modalities per chunk; a head per attribute predicts its
+    value. Trained by the paper's three terms, weighted by `config.losses`.
+
+    Args:
+        config: The model's configuration; it must have at least one content modality.
+        num_values: Number of values of each attribute, in configured order.
+
+    Call arguments:
+        features: List of float `[batch, dim_m]`, one per content modality. A zero row is a missing modality.
+
+    Returns:
+        Dict with `logits` (list of `[batch, num_values_k]`), `weights` `[batch, num_chunks, num_modalities]`, `chunks`
+        `[batch, num_modalities, num_chunks, chunk_dim]` and `present` `[batch, num_modalities]`.
+    """
+
+    def __init__(self, config: Config, num_values: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not config.content_modalities:
+            raise ValueError("A content tower needs at least one modality beside `id`. Received: none")
+        self.config = config
+        num_chunks = len(config.attributes) + 1
+        seed = config.training.seed
+        self.projections = [
+            ChunkedProjection(num_chunks, config.model.chunk_dim, seed=seed, name=f"{modality.name}_chunks")
+            for modality in config.content_modalities
+        ]
+        self.classifiers = [
+            ChunkClassifier(num_chunks, seed=seed, name=f"{modality.name}_classifier")
+            for modality in config.content_modalities
+        ]
+        self.fusion = FusionAttention(config.model.fusion, seed=seed, name="fusion")
+        self.heads = ValueHeads(num_values, seed=seed, name="value_heads")
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in ("intra", "inter", "value", "loss")}
+
+    def build(self, input_shape: Sequence[tuple[int | None, ...]]) -> None:
+        num_chunks, dim = len(self.config.attributes) + 1, self.config.model.chunk_dim
+        for projection, classifier, shape in zip(self.projections, self.classifiers, input_shape, strict=True):
+            projection.build(shape)
+            classifier.build((None, num_chunks, dim))
+        self.fusion.build((None, len(input_shape), num_chunks, dim))
+        self.heads.build((None, num_chunks, dim))
+
+    def call(self, features: Sequence[Tensor]) -> dict[str, Any]:
+        present = ops.stack([ops.any(feature != 0, axis=-1) for feature in features], axis=1)
+        chunks = ops.stack([layer(x) for layer, x in zip(self.projections, features, strict=True)], axis=1)
+        fused, weights = self.fusion(chunks, present)
+        return {"logits": self.heads(fused), "weights": weights, "chunks": chunks, "present": present}
+
+    def compute_terms(self, features: Sequence[Tensor], labels: Sequence[Tensor], training: bool) -> dict[str, Tensor]:
+        """Computes the unweighted terms `intra`, `inter` and `value`, each a scalar."""
+        outputs = self.call(features)
+        chunks, present = outputs["chunks"], outputs["present"]
+        count = chunks.shape[1]
+        zero = ops.zeros((), chunks.dtype)
+        intra = sum(
+            (
+                disentangle.intra_modality(self.classifiers[m](chunks[:, m], training=training), present[:, m])
+                for m in range(count)
+            ),
+            start=zero,
+        )
+        inter = sum(
+            (
+                disentangle.inter_modality(chunks[:, a], chunks[:, b], ops.logical_and(present[:, a], present[:, b]))
+                for a in range(count)
+                for b in range(a + 1, count)
+            ),
+            start=zero,
+        )
+        value = sum((disentangle.attribute_value(*pair) for pair in zip(outputs["logits"], labels, strict=True)), zero)
+        return {"intra": intra, "inter": inter, "value": value}
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        import tensorflow as tf
+
+        features, labels = data
+        weights = {name: getattr(self.config.losses, name) for name in ("intra", "inter", "value")}
+        with tf.GradientTape() as tape:
+            terms = self.compute_terms(features, labels, training=True)
+            loss = sum(weights[name] * term for name, term in terms.items())
+        variables = self.trainable_variables
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        for name, value in {**terms, "loss": loss}.items():
+            self.trackers[name].update_state(value)
+        return {name: tracker.result() for name, tracker in self.trackers.items()}
+
+
+class ItemBatches(keras.utils.PyDataset):
+    """Shuffled batches of items with dense features and label distributions; only one batch is dense at a time."""
+
+    def __init__(
+        self, features: Sequence[scipy.sparse.csr_matrix], labels: Sequence[np.ndarray], batch_size: int, seed: int
+    ) -> None:
+        super().__init__()
+        self._features, self._labels, self._batch_size = features, labels, batch_size
+        self._generator = np.random.default_rng(seed)
+        self._order = self._generator.permutation(labels[0].shape[0])
+
+    def __len__(self) -> int:
+        return -(-len(self._order) // self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        features = tuple(feature[rows].toarray() for feature in self._features)
+        return features, tuple(label[rows] for label in self._labels)
+
+    def on_epoch_end(self) -> None:
+        self._generator.shuffle(self._order)
+
+
+def compute_distributions(
+    config: Config, catalogue: Catalogue, tower: ContentTower | None
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Computes each item's distribution over the values of each attribute.
+
+    Where a value is known it is that value; elsewhere it is what the content tower predicts; where there is no content
+    either, the row is zero.
+
+    Returns:
+        `(distributions, modality_weights)`: a list of float32 `[num_items, num_values_k]`, and the attention of each
+        attribute chunk, float32 `[num_items, num_attributes, num_content_modalities]`.
+    """
+    known = [catalogue.values[name].distribution().toarray() for name in config.attribute_names]
+    shape = (catalogue.num_items, len(config.attributes), len(config.content_modalities))
+    weights = np.zeros(shape, np.float32)
+    if tower is None:
+        return known, weights
+    features = [catalogue.features[modality.name] for modality in config.content_modalities]
+    batch_size = config.training.item_batch_size
+    for start in range(0, catalogue.num_items, batch_size):
+        rows = slice(start, start + batch_size)
+        outputs = tower([feature[rows].toarray() for feature in features])
+        weights[rows] = ops.convert_to_numpy(outputs["weights"])[:, : len(config.attributes)]
+        has_content = ops.convert_to_numpy(ops.any(outputs["present"], axis=1))
+        for k, logits in enumerate(outputs["logits"]):
+            missing = (known[k][rows].sum(axis=1) == 0) & has_content
+            known[k][rows][missing] = ops.convert_to_numpy(ops.softmax(logits, axis=-1))[missing]
+    return known, weights
+
+
+def fit_content_tower(config: Config, catalogue: Catalogue, verbose: int = 0) -> tuple[ContentTower | None, Mapping]:
+    """Trains the content tower on the items whose values are known.
+
+    Returns:
+        `(tower, history)`: the tower, or `None` where the configuration has no content modality or every content loss is
+        off; and the losses per epoch by name.
+    """
+    losses, training = config.losses, config.training
+    if not config.content_modalities or not (losses.intra or losses.inter or losses.value):
+        return None, {}
+    labels = [catalogue.values[name].distribution().toarray() for name in config.attribute_names]
+    features = [catalogue.features[modality.name] for modality in config.content_modalities]
+    tower = ContentTower(config, [label.shape[1] for label in labels], name="content")
+    tower.build([(None, feature.shape[1]) for feature in features])
+    tower.compile(optimizer=keras.optimizers.Adam(training.content_learning_rate))
+    batches = ItemBatches(features, labels, training.item_batch_size, training.seed)
+    history = tower.fit(batches, epochs=training.content_epochs, verbose=verbose)
+    return tower, history.history

@@ -1,0 +1,1 @@
+"""Keras layers of the two towers, one idea a file."""

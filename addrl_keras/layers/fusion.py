@@ -1,0 +1,77 @@
+"""Fusing the modalities of an item, chunk by chunk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+_ABSENT = -1e9
+
+
+@keras.saving.register_keras_serializable(package="addrl")
+class FusionAttention(keras.layers.Layer):
+    """Fuses modalities by an attention over them, shared by all chunks.
+
+    `w^k = softmax_m(MLP(normalise(sum_m x_m^k)))`, `y^k = sum_m w_m^k normalise(x_m^k)`, with the softmax over the
+    modalities that the item has. There is one softmax (the authors' code applies two, which confines every weight).
+
+    Args:
+        mode: `attention`, or `uniform` for equal weights over the modalities present.
+        hidden_dim: Width of the MLP (linear, tanh, linear).
+
+    Call arguments:
+        chunks: Float `[batch, num_modalities, num_chunks, chunk_dim]`.
+        present: Bool `[batch, num_modalities]`.
+
+    Returns:
+        `(fused, weights)`: float `[batch, num_chunks, chunk_dim]` and `[batch, num_chunks, num_modalities]`. The weights
+        of a chunk add up to 1; an absent modality has weight 0. An item without any modality has zero chunks and weights.
+
+    Reference:
+        AD-DRL, arXiv 2312.14433, section 3.3.
+    """
+
+    def __init__(self, mode: str = "attention", hidden_dim: int = 32, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if mode not in ("attention", "uniform"):
+            raise ValueError(f"mode must be 'attention' or 'uniform'. Received: {mode!r}")
+        self.mode = mode
+        self.hidden_dim = hidden_dim
+        self.seed = seed
+
+    def build(self, chunks_shape: tuple[int | None, ...], present_shape: Any = None) -> None:
+        if self.mode == "uniform":
+            return
+        _, num_modalities, _, chunk_dim = chunks_shape
+        initializer = keras.initializers.GlorotUniform(seed=self.seed)
+        self.hidden_kernel = self.add_weight(
+            name="hidden_kernel", shape=(chunk_dim, self.hidden_dim), initializer=initializer
+        )
+        self.hidden_bias = self.add_weight(name="hidden_bias", shape=(self.hidden_dim,), initializer="zeros")
+        self.output_kernel = self.add_weight(
+            name="output_kernel", shape=(self.hidden_dim, num_modalities), initializer="zeros"
+        )
+
+    def call(self, chunks: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        mask = ops.cast(present, chunks.dtype)[:, None, :]
+        logits = self._logits(chunks) + (1.0 - mask) * _ABSENT
+        weights = ops.softmax(logits, axis=-1) * mask
+        fused = ops.einsum("bkm,bmkd->bkd", weights, ops.normalize(chunks, axis=-1, order=2))
+        return fused, weights
+
+    def _logits(self, chunks: Tensor) -> Tensor:
+        if self.mode == "uniform":
+            return ops.zeros_like(ops.swapaxes(chunks[..., 0], 1, 2))
+        summed = ops.normalize(ops.sum(chunks, axis=1), axis=-1, order=2)
+        hidden = ops.tanh(ops.matmul(summed, self.hidden_kernel) + self.hidden_bias)
+        return ops.matmul(hidden, self.output_kernel)
+
+    def compute_output_shape(self, chunks_shape: Any, present_shape: Any = None) -> Any:
+        batch, num_modalities, num_chunks, chunk_dim = chunks_shape
+        return (batch, num_chunks, chunk_dim), (batch, num_chunks, num_modalities)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "mode": self.mode, "hidden_dim": self.hidden_dim, "seed": self.seed}

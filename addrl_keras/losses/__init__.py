@@ -1,0 +1,1 @@
+"""Training terms as pure functions of tensors."""

@@ -1,0 +1,42 @@
+"""What a user is likely to take: losses on the scores of the catalogue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+Tensor = Any
+MASKED_SCORE = -1e9
+
+
+def history_softmax(scores: Tensor, history: Tensor, targets: Tensor) -> Tensor:
+    """Computes the softmax cross-entropy of a user's held-out items over the catalogue.
+
+    `loss = mean_u -1/|T_u| sum_{i in T_u} log softmax(scores_u without the history)_i`, over the users with targets.
+
+    Args:
+        scores: Float `[batch, num_items]`.
+        history: 0/1 `[batch, num_items]`, the items that the user tower saw. They cannot be recommended, so they take
+            no part in the softmax.
+        targets: 0/1 `[batch, num_items]`, the items to predict; not in `history`.
+
+    Returns:
+        A scalar; 0 if no user has a target.
+
+    Example:
+        >>> scores = ops.zeros((1, 4))
+        >>> loss = history_softmax(scores, history=ops.array([[1.0, 0, 0, 0]]), targets=ops.array([[0, 1.0, 0, 0]]))
+        >>> round(float(loss), 4)  # log(3): three items are left
+        1.0986
+
+    Reference:
+        Liang et al., Variational Autoencoders for Collaborative Filtering, WWW 2018, equation 2 (multinomial likelihood).
+    """
+    scores = ops.where(history > 0, ops.cast(MASKED_SCORE, scores.dtype), scores)
+    log_probability = ops.log_softmax(scores, axis=-1)
+    targets = ops.cast(targets, scores.dtype)
+    count = ops.sum(targets, axis=-1)
+    has_target = ops.cast(count > 0, scores.dtype)
+    per_user = -ops.sum(targets * log_probability, axis=-1) / ops.maximum(count, 1.0)
+    return ops.sum(per_user * has_target) / ops.maximum(ops.sum(has_target), 1.0)

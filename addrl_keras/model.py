@@ -1,0 +1,135 @@
+"""The AD-DRL two-tower: a score is a sum over chunks, one per attribute, a residual and a memory."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from addrl_keras.config import Config
+from addrl_keras.losses import preference
+from addrl_keras.towers import ItemTower, Memory, UserTower, compute_chunk_dims
+
+Tensor = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelShape:
+    """Sizes that the data, not the configuration, decides.
+
+    Args:
+        num_items: Size of the catalogue.
+        num_users: Number of known users.
+        num_values: Number of values of each attribute, in configured order.
+    """
+
+    num_items: int
+    num_users: int
+    num_values: tuple[int, ...]
+
+
+@keras.saving.register_keras_serializable(package="addrl")
+class AdDrl(keras.Model):
+    """Scores the whole catalogue for users given by their histories.
+
+    `s(u, i) = sum_k <e_u^k, y_i^k> + memory(u, i)`. A score is a logit: one unit more multiplies the odds of the item by
+    `e`, and a chunk's part of the sum is that chunk's contribution.
+
+    Args:
+        config: The model's configuration.
+        shape: The sizes of the data.
+
+    Call arguments:
+        inputs: Dict with `history`, float 0/1 `[batch, num_items]`, and optionally `users`, int `[batch]`, the index of
+            the user or -1 (used only with `config.model.user_embedding`).
+
+    Returns:
+        Scores, float `[batch, num_items]`.
+    """
+
+    def __init__(self, config: Config, shape: ModelShape, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        config.validate()
+        if len(shape.num_values) != len(config.attributes):
+            raise ValueError(
+                f"The shape must give a number of values for each of {list(config.attribute_names)}. "
+                f"Received: num_values={shape.num_values}"
+            )
+        self.config, self.shape = config, shape
+        attribute_dims = compute_chunk_dims(config, shape.num_values)
+        self.chunk_dims = (*attribute_dims, config.model.residual_dim)
+        self.user_tower = UserTower(
+            shape.num_items,
+            sum(self.chunk_dims),
+            shape.num_users if config.model.user_embedding else 0,
+            name="user_tower",
+        )
+        self.item_tower = ItemTower(
+            shape.num_items,
+            shape.num_values,
+            attribute_dims,
+            config.model.residual_dim,
+            config.training.seed,
+            name="item_tower",
+        )
+        self.memory = None
+        if config.model.memory_size:
+            self.memory = Memory(shape.num_items, min(config.model.memory_size, shape.num_items), name="memory")
+        self._seeds = keras.random.SeedGenerator(config.training.seed)
+        self._mean_loss = keras.metrics.Mean(name="loss")
+        self.built = True
+
+    def call(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        history = inputs["history"]
+        users = self.user_tower(history, inputs.get("users"))
+        scores = ops.matmul(users, ops.transpose(self.item_tower(None)))
+        return scores if self.memory is None else scores + self.memory(history)
+
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        """Holds out a random part of each user's items and learns to predict it from the rest.
+
+        Args:
+            data: Dict with `items`, 0/1 `[batch, num_items]`, and `users`, int `[batch]`.
+        """
+        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        items = tf.cast(inputs["items"], self.compute_dtype)
+        low, high = self.config.training.keep_share
+        share = keras.random.uniform((tf.shape(items)[0], 1), low, high, seed=self._seeds)
+        kept = keras.random.uniform(tf.shape(items), seed=self._seeds) < share
+        history = items * tf.cast(kept, items.dtype)
+        with tf.GradientTape() as tape:
+            scores = self({"history": history, "users": inputs["users"]}, training=True)
+            loss = self.config.losses.preference * preference.history_softmax(scores, history, items - history)
+        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+        self._mean_loss.update_state(loss)
+        return {"loss": self._mean_loss.result()}
+
+    def compute_scores(self, history: Any, users: np.ndarray | None = None, batch_size: int = 512) -> np.ndarray:
+        """Computes the scores of the whole catalogue, float32 `[num_users, num_items]`, in batches.
+
+        Args:
+            history: CSR `[num_users, num_items]`, 1 where the user has the item.
+            users: Optional int `[num_users]`, user index or -1.
+            batch_size: Users per batch.
+        """
+        parts = []
+        for start in range(0, history.shape[0], batch_size):
+            rows = slice(start, start + batch_size)
+            inputs = {"history": tf.constant(history[rows].toarray(), tf.float32)}
+            if users is not None:
+                inputs["users"] = tf.constant(users[rows], tf.int32)
+            parts.append(self(inputs).numpy())
+        return np.concatenate(parts)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "config": self.config.to_dict(), "shape": dataclasses.asdict(self.shape)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> AdDrl:
+        shape = ModelShape(**{**config["shape"], "num_values": tuple(config["shape"]["num_values"])})
+        return cls(Config.from_dict(config["config"]), shape, name=config["name"])

@@ -1,0 +1,137 @@
+"""The two towers and the memory beside them. A user is a sum over a history, an item is its chunks side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from addrl_keras.config import Config
+
+Tensor = Any
+
+
+class UserTower(keras.layers.Layer):
+    """Encodes a history: `e_u = n^-1/2 sum_h q_h`, where `q_h` is the query vector of a history item.
+
+    No user id is needed, so an unknown user with a history is served like a known one. A chunk of `q_h` is the item's
+    affinity to the values of that chunk's attribute.
+
+    Args:
+        num_items: Size of the catalogue.
+        dim: Width of all chunks together.
+        num_users: Size of an optional table of free user embeddings, added to the sum; 0 for none.
+
+    Call arguments:
+        history: Float 0/1 `[batch, num_items]`.
+        users: Optional int `[batch]`, user index, -1 for an unknown user.
+
+    Returns:
+        Float `[batch, dim]`.
+    """
+
+    def __init__(self, num_items: int, dim: int, num_users: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.query = self.add_weight(name="query", shape=(num_items, dim), initializer="zeros")
+        self.embedding = None
+        if num_users:
+            self.embedding = self.add_weight(name="embedding", shape=(num_users, dim), initializer="zeros")
+
+    def call(self, history: Tensor, users: Tensor | None = None) -> Tensor:
+        vectors = ops.matmul(history * history_scale(history), self.query)
+        if self.embedding is not None and users is not None:
+            known = ops.cast(users >= 0, vectors.dtype)[:, None]
+            vectors = vectors + known * ops.take(self.embedding, ops.maximum(users, 0), axis=0)
+        return vectors
+
+
+def history_scale(history: Tensor) -> Tensor:
+    """Returns `n^-1/2`, `[batch, 1]`, for 0/1 rows `[batch, num_items]` with `n` ones; 1 for an empty history."""
+    return ops.rsqrt(ops.maximum(ops.sum(history, axis=-1, keepdims=True), 1.0))
+
+
+class ItemTower(keras.layers.Layer):
+    """Holds the item vectors: per attribute the embedded value distribution, then the residual.
+
+    `y_i^k = Y_k[i] E_k`, where `Y_k[i]` is item `i`'s distribution over the values of attribute `k` and `E_k` a fixed
+    orthonormal embedding of the values. A chunk sees nothing but its attribute, so no gradient can entangle it.
+
+    Args:
+        num_items: Size of the catalogue.
+        num_values: Number of values of each attribute.
+        chunk_dims: Width of each attribute's chunk.
+        residual_dim: Width of the residual chunk, a free vector per item.
+    """
+
+    def __init__(
+        self,
+        num_items: int,
+        num_values: Sequence[int],
+        chunk_dims: Sequence[int],
+        residual_dim: int,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.distributions = [
+            self.add_weight(name=f"distribution_{k}", shape=(num_items, size), initializer="zeros", trainable=False)
+            for k, size in enumerate(num_values)
+        ]
+        self.value_embeddings = [
+            self.add_weight(name=f"values_{k}", shape=(size, dim), initializer="identity", trainable=False)
+            for k, (size, dim) in enumerate(zip(num_values, chunk_dims, strict=True))
+        ]
+        self.residual = self.add_weight(
+            name="residual", shape=(num_items, residual_dim), initializer=keras.initializers.GlorotUniform(seed=seed)
+        )
+
+    def call(self, inputs: Tensor | None = None) -> Tensor:
+        """Returns the vectors of the whole catalogue, float `[num_items, dim]`."""
+        pairs = zip(self.distributions, self.value_embeddings, strict=True)
+        chunks = [ops.matmul(distribution, embedding) for distribution, embedding in pairs]
+        return ops.concatenate([*chunks, ops.convert_to_tensor(self.residual)], axis=-1)
+
+
+class Memory(keras.layers.Layer):
+    """A sparse item-to-item term beside the towers: "because you bought X".
+
+    `s_memory(u, i) = n^-1/2 sum_j w_ij [source_ij in the history of u]`, with `size` sources per item.
+
+    Args:
+        num_items: Size of the catalogue.
+        size: Sources kept per scored item.
+
+    Call arguments:
+        history: Float 0/1 `[batch, num_items]`.
+
+    Returns:
+        Float `[batch, num_items]`. Cost: `num_items * size` multiplications per user.
+    """
+
+    def __init__(self, num_items: int, size: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.source = self.add_weight(
+            name="source", shape=(num_items, size), dtype="int64", initializer="zeros", trainable=False
+        )
+        self.weight = self.add_weight(name="weight", shape=(num_items, size), initializer="zeros")
+
+    def call(self, history: Tensor) -> Tensor:
+        return compute_memory_scores(self.source, self.weight, history)
+
+
+def compute_memory_scores(source: Tensor, weight: Tensor, history: Tensor) -> Tensor:
+    """Computes the memory term of every item, `[batch, num_items]`; see `Memory` for the formula and the shapes."""
+    source, weight = tf.convert_to_tensor(source), tf.convert_to_tensor(weight)
+    num_items, size = tf.shape(source, tf.int64)[0], tf.shape(source, tf.int64)[1]
+    indices = tf.stack([tf.repeat(tf.range(num_items), size), tf.reshape(source, [-1])], axis=1)
+    matrix = tf.SparseTensor(indices, tf.reshape(weight, [-1]), tf.stack([num_items, num_items]))
+    scaled = history * history_scale(history)
+    return tf.transpose(tf.sparse.sparse_dense_matmul(matrix, scaled, adjoint_b=True))
+
+
+def compute_chunk_dims(config: Config, num_values: Sequence[int]) -> tuple[int, ...]:
+    """Width of each attribute's chunk: its number of values, at most `config.model.chunk_dim`."""
+    return tuple(min(size, config.model.chunk_dim) for size in num_values)
