@@ -1,0 +1,93 @@
+"""Choosing a baseline's hyper-parameters on validation, and measuring it on test."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import scipy.sparse
+
+from addrl_keras.baselines.base import Baseline
+from addrl_keras.baselines.ease import EASE
+from addrl_keras.baselines.item_knn import ItemKNN
+from addrl_keras.baselines.most_popular import MostPopular
+from addrl_keras.catalogue import Interactions
+from addrl_keras.metrics.ranking import compute_ranking_metrics
+
+RIDGES = (30.0, 100.0, 200.0, 300.0, 500.0)
+
+
+def make_candidates() -> dict[str, list[Baseline]]:
+    """Makes the grid of each baseline, by name."""
+    neighbours: list[Baseline] = [
+        ItemKNN(shrink, count, exponent)
+        for shrink in (0.0, 10.0, 30.0)
+        for count in (50, 100, 200)
+        for exponent in (0.5, 0.7, 0.9)
+    ]
+    ease: list[Baseline] = [EASE(ridge) for ridge in RIDGES]
+    return {"most_popular": [MostPopular()], "item_knn": neighbours, "ease": ease}
+
+
+def tune(candidates: Iterable[Baseline], interactions: Interactions, k: int = 20) -> Baseline:
+    """Chooses the candidate with the best NDCG@k on validation, and fits it on all that is known.
+
+    Args:
+        candidates: Baselines that need not be fitted; they are not changed.
+        interactions: The candidates are fitted on `train` and compared on `validation`.
+        k: Length of the lists.
+
+    Returns:
+        A copy of the best candidate, fitted on train and validation together.
+
+    Raises:
+        ValueError: There is no candidate, or there are several and validation is empty.
+    """
+    candidates = list(candidates)
+    if not candidates:
+        raise ValueError("tune needs at least one candidate. Received: none")
+    best = candidates[0]
+    if len(candidates) > 1:
+        best = max(candidates, key=lambda candidate: _validate(candidate, interactions, k))
+    return copy.copy(best).fit(interactions.known)
+
+
+def evaluate_baselines(
+    interactions: Interactions,
+    test: scipy.sparse.csr_matrix,
+    k: int = 20,
+    report: Callable[[str], None] = lambda name: None,
+) -> dict[str, dict[str, Any]]:
+    """Tunes each baseline on validation and measures it on test.
+
+    Args:
+        interactions: What the baselines are chosen and fitted on.
+        test: Binary CSR `[num_users, num_items]`, over the same users and items.
+        k: Length of the lists.
+        report: Called with the name of each baseline before it is tuned.
+
+    Returns:
+        By name (`most_popular`, `item_knn`, `ease`): `recall_at_K`, `ndcg_at_K`, `num_users`,
+        `hyperparameters` and `seconds`, in plain Python values that JSON can hold.
+    """
+    results: dict[str, dict[str, Any]] = {}
+    for name, candidates in make_candidates().items():
+        report(name)
+        start = time.monotonic()
+        baseline = tune(candidates, interactions, k)
+        metrics = compute_ranking_metrics(baseline.score, interactions.known, test, k)
+        results[name] = {
+            **metrics,
+            "hyperparameters": baseline.hyperparameters,
+            "seconds": round(time.monotonic() - start, 2),
+        }
+    return results
+
+
+def _validate(candidate: Baseline, interactions: Interactions, k: int) -> float:
+    """Returns NDCG@k on validation of a copy, so that its weights are freed at once."""
+    fitted = copy.copy(candidate).fit(interactions.train)
+    metrics = compute_ranking_metrics(fitted.score, interactions.train, interactions.validation, k)
+    return float(metrics[f"ndcg_at_{k}"])

@@ -1,0 +1,164 @@
+"""Baselines against closed forms and plain numpy."""
+
+import json
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from addrl_keras.baselines import (
+    EASE,
+    ItemKNN,
+    MostPopular,
+    compute_ease_weights,
+    evaluate_baselines,
+    tune,
+)
+from addrl_keras.baselines.ease import compute_user_weighted_gram
+from addrl_keras.baselines.item_knn import compute_similarity, keep_neighbours
+from addrl_keras.catalogue import Interactions, binarize
+
+
+def _csr(rows):
+    return scipy.sparse.csr_matrix(np.asarray(rows, dtype=np.float32))
+
+
+def _random(shape=(60, 25), share=0.2, seed=0):
+    return binarize(_csr(np.random.default_rng(seed).random(shape) < share))
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """Two groups of users, each with ten items of its own; any item predicts its group."""
+    generator = np.random.default_rng(3)
+    taken = np.zeros((80, 20))
+    for user in range(80):
+        group = 10 * (user % 2)
+        taken[user, group + generator.permutation(10)[:6]] = 1
+    part = generator.choice(3, size=taken.shape, p=[0.5, 0.25, 0.25])
+    train, validation, test = (binarize(_csr(taken * (part == i))) for i in range(3))
+    return Interactions(tuple(f"u{i}" for i in range(80)), train, validation), test
+
+
+def test_ease_of_two_items_in_closed_form():
+    weights = compute_ease_weights(np.array([[2.0, 1.0], [1.0, 3.0]]), ridge=1.0)
+    # The inverse of [[3, 1], [1, 4]] is [[4, -1], [-1, 3]] / 11.
+    np.testing.assert_allclose(weights, [[0, 1 / 3], [1 / 4, 0]], rtol=1e-6)
+
+
+def test_ease_equals_the_plain_inverse():
+    known = _random()
+    gram = (known.T @ known).toarray().astype(np.float64)
+    inverse = np.linalg.inv(gram + 7.0 * np.eye(25))
+    expected = -inverse / np.diag(inverse)
+    np.fill_diagonal(expected, 0.0)
+    before = gram.copy()
+    weights = compute_ease_weights(gram, ridge=7.0)
+    np.testing.assert_allclose(weights, expected, atol=1e-6)
+    assert weights.dtype == np.float32
+    np.testing.assert_array_equal(gram, before)  # not changed
+    np.testing.assert_allclose(EASE(7.0).fit(known).score(known), known @ expected, atol=1e-5)
+
+
+def test_ease_solves_the_regression_without_the_item_itself():
+    known = _random()
+    weights = EASE(ridge=2.0).fit(known)._weights
+    for item in (0, 11):
+        others = np.delete(np.arange(25), item)
+        features = known[:, others].toarray()
+        system = features.T @ features + 2.0 * np.eye(24)
+        target = features.T @ known[:, item].toarray().ravel()
+        np.testing.assert_allclose(
+            weights[others, item], np.linalg.solve(system, target), atol=1e-5
+        )
+
+
+def test_ease_side_information_acts_like_more_users():
+    known, features = _random(), _random((9, 25), seed=5)
+    together = scipy.sparse.vstack([known, features]).tocsr()
+    side = EASE(5.0, side_gram=(features.T @ features).toarray()).fit(known)
+    np.testing.assert_allclose(side._weights, EASE(5.0).fit(together)._weights, atol=1e-5)
+
+
+def test_user_exponent_1_counts_every_user_alike():
+    gram = compute_user_weighted_gram(_csr([[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]), 1.0)
+    np.testing.assert_allclose(np.diag(gram), [0.5, 0.5, 1.0, 0.0])
+    assert gram[0, 1] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("ridge", [0.0, -1.0, float("nan")])
+def test_ease_refuses_a_ridge_not_above_0(ridge):
+    with pytest.raises(ValueError, match=rf"Received: {ridge}"):
+        compute_ease_weights(np.eye(2), ridge)
+
+
+def test_ease_refuses_what_has_no_inverse():
+    with pytest.raises(ValueError, match="square"):
+        compute_ease_weights(np.ones((2, 3)), 1.0)
+    with pytest.raises(ValueError, match="not positive definite"):
+        compute_ease_weights(np.array([[1.0, 9.0], [9.0, 1.0]]), 1.0)
+    with pytest.raises(ValueError, match="NaN"):
+        compute_ease_weights(np.array([[1.0, np.nan], [np.nan, 1.0]]), 1.0)
+
+
+def test_most_popular_gives_all_the_counts():
+    baseline = MostPopular().fit(_csr([[1, 0, 1], [0, 0, 1]]))
+    assert baseline.score(_csr([[0, 1, 0], [0, 0, 0]])).tolist() == [[1, 0, 2], [1, 0, 2]]
+
+
+def test_similarity_in_closed_form():
+    known = _csr([[1, 1, 0], [1, 1, 1], [1, 0, 0], [1, 0, 0]])  # counts 4, 2, 1
+    cosine = compute_similarity(known, shrink=0.0, exponent=0.5).toarray()
+    np.testing.assert_allclose(cosine[0, 1], 2 / np.sqrt(8), rtol=1e-6)
+    np.testing.assert_allclose(cosine, cosine.T, rtol=1e-6)
+    assert np.diag(cosine).tolist() == [0, 0, 0]
+    # Exponent 1 divides by the popularity of the item in the history (the row) alone.
+    asymmetric = compute_similarity(known, shrink=1.0, exponent=1.0).toarray()
+    np.testing.assert_allclose(asymmetric[0, 1], 2 / (4 + 1))
+    np.testing.assert_allclose(asymmetric[1, 0], 2 / (2 + 1))
+
+
+def test_neighbours_are_the_largest_of_each_column():
+    thinned = keep_neighbours(scipy.sparse.csc_matrix([[0, 1.0, 5], [3, 0, 5], [4, 2, 0]]), 1)
+    assert thinned.toarray().tolist() == [[0, 0, 5], [0, 0, 0], [4, 2, 0]]
+
+
+def test_item_knn_sums_similarities_over_the_history():
+    known = _random()
+    baseline = ItemKNN(shrink=3.0, neighbours=25, exponent=0.5).fit(known)
+    similarity = compute_similarity(known, 3.0, 0.5).toarray()
+    expected = known.toarray() @ similarity
+    np.testing.assert_allclose(baseline.score(known), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("shrink", -1.0), ("neighbours", 0), ("exponent", 1.5)]
+)
+def test_item_knn_refuses_hyperparameters_out_of_range(field, value):
+    with pytest.raises(ValueError, match=rf"ItemKNN\.{field}.*Received: {value}"):
+        ItemKNN(**{field: value})
+
+
+def test_tune_chooses_on_validation_and_fits_on_all_that_is_known(planted):
+    interactions, _ = planted
+    candidates = [MostPopular(), EASE(10.0)]
+    for order in (candidates, candidates[::-1]):
+        best = tune(order, interactions, k=5)
+        assert best.name == "ease"
+        expected = EASE(10.0).fit(interactions.known)._weights
+        np.testing.assert_array_equal(best._weights, expected)
+    assert not hasattr(candidates[1], "_weights")
+    with pytest.raises(ValueError, match="at least one"):
+        tune([], interactions)
+
+
+def test_baselines_find_the_planted_groups(planted):
+    interactions, test = planted
+    results = evaluate_baselines(interactions, test, k=5)
+    assert set(results) == {"most_popular", "item_knn", "ease"}
+    for name in ("item_knn", "ease"):
+        assert results[name]["recall_at_5"] > 1.3 * results["most_popular"]["recall_at_5"]
+        # At most 10 items of the own group are left, so half of them in 5 places is chance there.
+        assert results[name]["recall_at_5"] > 0.6
+    assert results["ease"]["hyperparameters"]["ridge"] > 0
+    assert json.loads(json.dumps(results)) == results
