@@ -29,7 +29,7 @@ needs_runtime() { # status 0: the host's runtime is too old, 1: it will do
     version_at_least "$have" "$NEEDED_GLIBC" || return 0
     local library
     library=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null |
-        awk '/libstdc\+\+\.so\.6 .*x86-64/ { print $NF; exit }')
+        awk '/libstdc\+\+\.so\.6 .*x86-64/ && !found { found = $NF } END { print found }')
     [[ -n $library ]] || return 1  # An unusual loader: the proof at the end will tell.
     grep -aqw "$NEEDED_GLIBCXX" "$library" && return 1
     fail "cannot use this system" "its libstdc++ ($library) lacks $NEEDED_GLIBCXX" \
@@ -54,7 +54,8 @@ debian_mirror() { # The address from which the host's own release comes.
     local codename
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
     apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
-        awk -v suite="$codename" '$1 == suite && $2 == "main" { print $3; exit }'
+        awk -v suite="$codename" '$1 == suite && $2 == "main" && !found { found = $3 }
+            END { print found }'
 }
 
 fetch_runtime() { # fetch_runtime FOLDER: download, check the signature, unpack

@@ -11,9 +11,9 @@ check_machine() {
         fail "cannot use this system" "the flock command is missing" "Install util-linux"
 }
 
-# Prints "MINOR VERSION LIBDIR", or a reason on standard error with a non-zero status.
+# Prints the executable (past any shim or link), version and library folder, or a reason on standard error with a non-zero status.
 PROBE='
-import importlib, sys, sysconfig
+import importlib, os, sys, sysconfig
 def no(why):
     sys.exit(why)
 low, high = int(sys.argv[1]), int(sys.argv[2])
@@ -28,7 +28,8 @@ for name in ("ssl", "sqlite3", "zlib", "bz2", "lzma", "ctypes", "venv", "ensurep
         importlib.import_module(name)
     except ImportError:
         no("its module %s is missing" % name)
-print(sys.version_info[1], "%d.%d.%d" % sys.version_info[:3], sysconfig.get_config_var("LIBDIR"))
+version = "%d.%d.%d" % sys.version_info[:3]
+print(os.path.realpath(sys.executable), version, sysconfig.get_config_var("LIBDIR"))
 '
 
 probe_python() { # probe_python COMMAND: sets PYTHON_FOUND, PYTHON_VERSION, PYTHON_LIB, or REASON
@@ -38,9 +39,8 @@ probe_python() { # probe_python COMMAND: sets PYTHON_FOUND, PYTHON_VERSION, PYTH
         REASON=$(tail -n 1 <<< "$answer")
         return 1
     fi
-    # Past any shim or link, so that the same interpreter is recognised later.
-    PYTHON_FOUND=$("$path" -I -c 'import os, sys; print(os.path.realpath(sys.executable))')
-    read -r _ PYTHON_VERSION PYTHON_LIB <<< "$answer"
+    read -r PYTHON_FOUND PYTHON_VERSION PYTHON_LIB <<< "$answer"
+    [[ -x $PYTHON_FOUND && -n $PYTHON_LIB ]] || { REASON="it is no Python"; return 1; }
 }
 
 find_python() {
@@ -58,6 +58,10 @@ find_python() {
     fail "no usable Python" "CPython $range is needed${notes:-, and none is on PATH}" "$remedy"
 }
 
+base_python() { # The interpreter that .venv was made from, or nothing.
+    sed -n 's/^executable = //p' "$VENV/pyvenv.cfg" 2>/dev/null
+}
+
 same_python() { # same_python COMMAND: is .venv made from that very interpreter?
     local home version
     home=$(sed -n 's/^home = //p' "$VENV/pyvenv.cfg" 2>/dev/null)
@@ -71,12 +75,23 @@ sys.exit(os.path.realpath(home) != here or "%d.%d.%d" % sys.version_info[:3] != 
 }
 
 check_disk() { # Room for the packages, and for uv's cache where that is on another disk.
-    local needed=$NEEDED_GIB have
+    local needed=$NEEDED_GIB cache
     [[ -e $SKELETON && ! -e $UNFINISHED ]] && needed=1  # Only the difference is installed.
-    have=$(free_gib "$ROOT")
-    [[ -n $have ]] || return 0
-    ((have >= needed)) || fail "cannot build .venv" \
-        "$ROOT has $have GiB free and $needed GiB are needed" "Free some space and run it again"
+    require_space "$ROOT" "$needed"
+    cache=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/uv}
+    while [[ ! -e $cache && $cache == */* && $cache != / ]]; do cache=$(dirname "$cache"); done
+    if [[ ! -w $cache ]]; then
+        export UV_CACHE_DIR=$VENV/.cache  # No home to write in: keep the cache in .venv.
+    elif [[ $(stat -c %d "$cache") != "$(stat -c %d "$ROOT")" ]]; then
+        require_space "$cache" "$needed"
+    fi
+}
+
+require_space() { # require_space FOLDER GIB
+    local have
+    have=$(free_gib "$1")
+    [[ -z $have ]] || ((have >= $2)) || fail "cannot build .venv" \
+        "$1 has $have GiB free and $2 GiB are needed" "Free some space and run it again"
 }
 
 use_pip_settings() { # uv does not read pip's settings: hand on an index that the user chose there.

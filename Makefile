@@ -1,0 +1,42 @@
+# The commands of this repository. `make run` and `make test` build what they need themselves.
+SHELL := /bin/bash
+VENV := .venv/bin
+PYTHON := # Empty: scripts/bootstrap chooses. Or `make run PYTHON=/path/to/python3.11`.
+PRESET ?= movielens
+# Seconds after which the tests are taken to hang.
+TEST_LIMIT ?= 2400
+PYTEST_ARGS ?=
+SOURCES := addrl_keras tfx_pipeline serving tests setup.py $(wildcard benchmarks examples)
+
+.DEFAULT_GOAL := help
+.PHONY: help bootstrap run test test-all lint format clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+bootstrap: ## Build or repair .venv (at once when it is complete)
+	@PYTHON="$(strip $(PYTHON))" scripts/bootstrap
+
+run: bootstrap ## Train, gate, serve and ask for recommendations (PRESET=movielens)
+	@$(VENV)/addrl run $(PRESET) --demo
+
+test: bootstrap ## All tests but the slow ones, and the examples in the docstrings
+	@timeout --foreground $(TEST_LIMIT) $(VENV)/python -m pytest -m "not slow" --doctest-modules \
+		addrl_keras tests $(PYTEST_ARGS)
+
+test-all: bootstrap ## Every test
+	@$(VENV)/python -m pytest --doctest-modules addrl_keras tests $(PYTEST_ARGS)
+
+lint: bootstrap ## Style, formatting, types, directions of import
+	$(VENV)/ruff check $(SOURCES)
+	$(VENV)/ruff format --check $(SOURCES)
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+
+format: bootstrap ## Rewrite the sources in the project's style
+	$(VENV)/ruff check --fix $(SOURCES)
+	$(VENV)/ruff format $(SOURCES)
+
+clean: ## Remove caches and runs/, but not .venv
+	rm -rf runs build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find addrl_keras tfx_pipeline serving tests -name __pycache__ -type d -prune -exec rm -rf {} +
