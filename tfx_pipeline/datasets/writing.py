@@ -219,5 +219,5 @@ def _write_shard(
     partial = path.with_suffix(".tmp")
     pq.write_table(pa.Table.from_pylist(ordered, schema=schema), partial)
     partial.replace(path)
-    _logger.info("%d rows to %s", len(ordered), "/".join(path.parts[-3:]))
+    _logger.info("%d rows to %s/%s", len(ordered), folder.name, path.name)
     return str(path), len(ordered)
