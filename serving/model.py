@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import grpc  # type: ignore[import-untyped]
+
 from serving import protos
 from serving.contract import CONTRACT, SignatureSpec, spec_from_signature_def
 from serving.errors import ServingError
@@ -13,12 +15,10 @@ from serving.results import STATE_NAMES, VersionStatus
 from serving.tensors import decode_tensor, encode_tensor
 from serving.transport import Transport
 
-# Names of the codes that StatusProto.error_code can hold (google.rpc.Code).
-_CODE_NAMES = (
-    "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS "
-    "PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED "
-    "INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED"
-).split()
+# StatusProto.error_code holds the numbers of gRPC's own codes.
+_CODE_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
+# How long a failed load may be that of a folder whose files are still being copied.
+_COPY_SECONDS = 2.0
 
 
 class ModelClient:
@@ -83,7 +83,7 @@ class ModelClient:
             VersionStatus(
                 entry.version,
                 STATE_NAMES.get(entry.state, str(entry.state)),
-                _CODE_NAMES[entry.status.error_code],
+                _CODE_NAMES.get(entry.status.error_code, "UNKNOWN"),
                 entry.status.error_message,
             )
             for entry in response.model_version_status
@@ -114,10 +114,11 @@ class ModelClient:
             The newest version that is ready, or `version`.
 
         Raises:
-            ServingError: DEADLINE_EXCEEDED, with the last state seen; at once if the version that
-                is waited for failed to load.
+            ServingError: DEADLINE_EXCEEDED, with the last state seen; after two seconds if the
+                version that is waited for failed to load.
         """
         deadline = time.monotonic() + timeout
+        failed_since: float | None = None
         while True:
             try:
                 statuses = self.status(timeout=min(2.0, timeout))
@@ -130,7 +131,9 @@ class ModelClient:
                 if status.state == "AVAILABLE":
                     return status.version
                 if status.version == version and status.error_code != "OK":
-                    raise ServingError(status.error_code, status.error_message)
+                    failed_since = failed_since or time.monotonic()
+                    if time.monotonic() - failed_since > _COPY_SECONDS:
+                        raise ServingError(status.error_code, status.error_message)
             if time.monotonic() > deadline:
                 raise ServingError(
                     "DEADLINE_EXCEEDED",

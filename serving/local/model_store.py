@@ -65,6 +65,7 @@ class ModelStore:
         if found is None:
             self._log(f"folder {self.settings.base_path} of {self.settings.name} is not there")
             return
+        self._forgive_removed(found)
         wanted = self.settings.policy.select(list(found))
         for version in wanted:
             self._load_version(version, found[version])
@@ -129,12 +130,21 @@ class ModelStore:
             serving = [entry for entry in serving if entry.version == version]
         if not serving:
             asked = f"Latest({name})" if version is None else f"Specific({name}, {version})"
-            raise ServingError("NOT_FOUND", f"Servable not found for request: {asked}")
+            # Clients made for OpenVINO send 0 for the newest; TensorFlow Serving refuses it too.
+            hint = ". Leave the version out to ask the newest." if version == 0 else ""
+            raise ServingError("NOT_FOUND", f"Servable not found for request: {asked}{hint}")
         return max(serving, key=lambda entry: entry.version)
 
     def _is_available(self, version: int) -> bool:
         entry = self._versions.get(version)
         return entry is not None and entry.state == AVAILABLE
+
+    def _forgive_removed(self, found: dict[int, Path]) -> None:
+        """Lets a failed version that was taken away be tried again when it comes back."""
+        with self._changed:
+            for version, entry in self._versions.items():
+                if version not in found:
+                    entry.fingerprint = ()
 
     def _load_version(self, version: int, path: Path) -> None:
         if self._is_available(version):

@@ -167,7 +167,9 @@ def _code_name(error: Any) -> str:
 
 def _load_error(error: Exception, path: Path) -> ServingError:
     if hasattr(error, "error_code"):
-        return ServingError(_code_name(error), clean_op_message(str(getattr(error, "message", error))))
+        return ServingError(
+            _code_name(error), clean_op_message(str(getattr(error, "message", error)))
+        )
     if isinstance(error, OSError) and not (path / "saved_model.pb").exists():
         return ServingError("NOT_FOUND", f"Could not find saved_model.pb in {path}")
     lines = str(error).strip().splitlines() or [type(error).__name__]

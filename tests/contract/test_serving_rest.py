@@ -51,7 +51,10 @@ def test_columnar_recommend_equals_grpc():
 
 @pytest.mark.parametrize("path", ["addrl", "addrl/versions/1", "addrl/labels/stable"])
 def test_rows_equal_columns(path):
-    rows = [{"user_id": "u0", "item_ids": ["i0", "gone"]}, {"user_id": "u1", "item_ids": ["i1"] * 2}]
+    rows = [
+        {"user_id": "u0", "item_ids": ["i0", "gone"]},
+        {"user_id": "u1", "item_ids": ["i1"] * 2},
+    ]
     _, by_row = _ask(f"{path}:predict", {"signature_name": "score", "instances": rows})
     columns = {"user_id": ["u0", "u1"], "item_ids": [row["item_ids"] for row in rows]}
     _, by_column = _ask(f"{path}:predict", {"signature_name": "score", "inputs": columns})

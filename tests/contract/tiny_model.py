@@ -94,12 +94,8 @@ def make_module(scale: float = 1.0):
             mean = tf.reduce_sum(rows, axis=1) / tf.maximum(count, 1.0)
             stored = tf.gather(self.user_chunks, tf.maximum(users, 0))
             prior = tf.constant([PRIOR])
-            chunks = tf.where(
-                count > 0, mean, tf.where(users[:, tf.newaxis] >= 0, stored, prior)
-            )
-            source = tf.where(
-                count[:, 0] > 0, "history", tf.where(users >= 0, "user", "prior")
-            )
+            chunks = tf.where(count > 0, mean, tf.where(users[:, tf.newaxis] >= 0, stored, prior))
+            source = tf.where(count[:, 0] > 0, "history", tf.where(users >= 0, "user", "prior"))
             return chunks * self.scale, source
 
         def match(self, wanted):
@@ -176,6 +172,7 @@ def make_signatures(module) -> dict:
 
     ids, rows = tf.TensorSpec([None], tf.string), tf.TensorSpec([None, None], tf.string)
     none = tf.constant([[""]])
+    default_k, no = tf.constant(DEFAULT_K), tf.constant(False)
     ones = tf.ones([1, len(CHUNKS)])
     scalar_k = tf.TensorSpec([], tf.int32)
     weights_spec = tf.TensorSpec([None, len(CHUNKS)], tf.float32)
@@ -187,10 +184,10 @@ def make_signatures(module) -> dict:
     )  # fmt: skip
     def recommend(
         user_id,
-        k=tf.constant(DEFAULT_K),
+        k=default_k,
         history_ids=none,
         exclude_ids=none,
-        exclude_seen=tf.constant(False),
+        exclude_seen=no,
         attribute_weights=ones,
         attribute_targets=none,
         attribute_filters=none,
@@ -218,7 +215,7 @@ def make_signatures(module) -> dict:
         }
 
     @tf.function(input_signature=[ids, scalar_k, weights_spec])
-    def similar_items(item_id, k=tf.constant(DEFAULT_K), attribute_weights=ones):
+    def similar_items(item_id, k=default_k, attribute_weights=ones):
         found = tf.gather(module.item_chunks, module.find_items(item_id))
         parts = found[:, tf.newaxis] * module.item_chunks * attribute_weights[:, tf.newaxis]
         scores = tf.reduce_sum(parts, axis=-1)
@@ -241,8 +238,8 @@ def make_signatures(module) -> dict:
     @tf.function(input_signature=[ids])
     def serving_default(examples):
         user_id = _parse(tf, examples)["user_id"]
-        neutral = (none, none, tf.constant(False), ones, none, none)
-        return module.rank(user_id, tf.constant(DEFAULT_K), *neutral)
+        neutral = (none, none, no, ones, none, none)
+        return module.rank(user_id, default_k, *neutral)
 
     @tf.function(input_signature=[ids])
     def evaluate(examples):

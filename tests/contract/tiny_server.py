@@ -86,7 +86,7 @@ def start_server() -> RunningServer:
     config = folder / "models.config"
     config.write_text(_CONFIG.format(folder=folder))
     ports = folder / "ports.json"
-    errors = holder.enter_context(open(folder / "stderr.txt", "w+"))
+    errors = holder.enter_context((folder / "stderr.txt").open("w"))
     flags = ["--model_config_file", str(config), "--port", "0", "--rest_api_port", "0"]
     flags += ["--port_file", str(ports), "--file_system_poll_wait_seconds", "0.1"]
     process = run_server(*flags, stderr=errors)
