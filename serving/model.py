@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 
 from serving import protos
 from serving.contract import CONTRACT, SignatureSpec, spec_from_signature_def

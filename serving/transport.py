@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 
 from serving import protos
 from serving.errors import ServingError

@@ -86,7 +86,7 @@ def load_model_config(path: Path) -> list[ModelSettings]:
     return models
 
 
-def _make_settings(model) -> ModelSettings:  # type: ignore[no-untyped-def]
+def _make_settings(model) -> ModelSettings:
     choice = model.model_version_policy
     kind = choice.WhichOneof("policy_choice")
     policy = VersionPolicy(

@@ -159,11 +159,14 @@ class ModelStore:
         started = time.monotonic()
         try:
             servable = self._load(version, path)
-        except ServingError as error:
+        except Exception as error:
+            # Nothing that a new version does may end the server that runs the old one.
+            known_error = isinstance(error, ServingError)
+            refusal = error if known_error else ServingError("INTERNAL", f"{error!r} ({path})")
             with self._changed:
-                entry.error, entry.state = error, END
+                entry.error, entry.state = refusal, END
             goes_on = ", ".join(map(str, self.available())) or "no version"
-            self._log(f"version {version} refused: {error}; {goes_on} goes on serving")
+            self._log(f"version {version} refused: {refusal}; {goes_on} goes on serving")
             return
         with self._changed:
             entry.servable, entry.state = servable, AVAILABLE

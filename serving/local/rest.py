@@ -14,7 +14,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 from serving.errors import ServingError
 from serving.local.rest_json import make_answer, parse_document, parse_inputs
 from serving.local.servable import DEFAULT_SIGNATURE
-from serving.local.servicers import Backend
+from serving.local.servicers import Backend, make_refusal
 
 _MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _PREDICT = re.compile(_MODEL + ":predict", re.IGNORECASE)
@@ -72,9 +72,10 @@ class _Handler(BaseHTTPRequestHandler):
         status = 200
         try:
             body = make()
-        except ServingError as error:
-            status = _HTTP_STATUS.get(error.code, 500)
-            body = json.dumps({"error": error.message}).encode()
+        except Exception as error:
+            refusal = make_refusal(error)
+            status = _HTTP_STATUS.get(refusal.code, 500)
+            body = json.dumps({"error": refusal.message}).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -158,7 +158,7 @@ def _select_outputs(signature: Any, output_filter: Sequence[str]) -> tuple[str, 
 
 def _code_name(error: Any) -> str:
     """Returns the gRPC name of an OpError's code; the numbers are the same."""
-    import grpc  # type: ignore[import-untyped]
+    import grpc
 
     return next(
         (code.name for code in grpc.StatusCode if code.value[0] == error.error_code), "INTERNAL"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import (
@@ -157,8 +159,21 @@ def make_health_handler(backend: Backend) -> Any:
 def _answer(method: Any, request: Any, context: grpc.ServicerContext) -> Any:
     try:
         return method(request)
-    except ServingError as error:
-        context.abort(grpc.StatusCode[error.code], error.message)
+    except Exception as error:
+        refusal = make_refusal(error)
+    return context.abort(grpc.StatusCode[refusal.code], refusal.message)
+
+
+def make_refusal(error: Exception) -> ServingError:
+    """Returns what a client is told: the error itself, or INTERNAL for one nobody foresaw.
+
+    Args:
+        error: what a request raised.
+    """
+    if isinstance(error, ServingError):
+        return error
+    traceback.print_exception(error, file=sys.stderr)
+    return ServingError("INTERNAL", f"{type(error).__name__}: {error}. The server's log has more.")
 
 
 def _to_array(name: str, tensor: Any) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""New, broken and withdrawn versions, while requests flow. Local server only: its folder is ours."""
+"""New, broken and withdrawn versions, while requests flow. For the local server only."""
 
 from __future__ import annotations
 

@@ -87,6 +87,22 @@ def test_broken_version_never_replaces_and_is_not_retried_unchanged(tmp_path, lo
     assert store.available() == [2]
 
 
+def test_unforeseen_error_of_a_new_version_is_a_refusal_too(tmp_path):
+    def load(version, path):
+        if version == 2:
+            raise KeyError("tensor:0")
+        return _Servable(version)
+
+    _add(tmp_path, 1)
+    store = ModelStore(ModelSettings("m", tmp_path), load, lambda line: None)
+    store.poll()
+    _add(tmp_path, 2)
+    store.poll()
+    assert store.available() == [1]
+    error = store.entries()[0].error
+    assert error.code == "INTERNAL" and "tensor:0" in error.message
+
+
 def test_empty_folder_unloads_and_missing_folder_does_not(tmp_path, loads):
     base = tmp_path / "base"
     base.mkdir()
