@@ -33,12 +33,11 @@ class AttributeValues:
         """Rows of `matrix` divided by their sum, `[num_items, num_values]`; empty rows stay empty."""
         return normalize_rows(self.matrix, order=1)
 
-    def text(self) -> list[str]:
-        """The values of each item joined by `|`, `""` where unknown."""
+    def rows(self) -> list[tuple[str, ...]]:
+        """The values of each item by name, `()` where unknown."""
         csr = self.matrix
-        return [
-            "|".join(self.names[j] for j in csr.indices[csr.indptr[i] : csr.indptr[i + 1]]) for i in range(csr.shape[0])
-        ]
+        borders = zip(csr.indptr[:-1], csr.indptr[1:], strict=True)
+        return [tuple(self.names[j] for j in csr.indices[start:stop]) for start, stop in borders]
 
 
 @dataclasses.dataclass(frozen=True)

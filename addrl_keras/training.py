@@ -226,9 +226,7 @@ class ValidationNdcg(keras.callbacks.Callback):
         self.model.set_weights(self._best_weights)
 
     def _measure(self, epoch: int, loss: float) -> None:
-        users = np.arange(self._train.shape[0], dtype=np.int32)
-        scores = self.model.compute_scores(self._train, users)
-        figures = ranking.evaluate_scores(scores, self._train, self._validation, K)
+        figures = ranking.compute_ranking_metrics(self.model.compute_scores, self._train, self._validation, K)
         for name, value in {**figures, "loss": loss}.items():
             if name in self.history:
                 self.history[name].append(value)

@@ -1,0 +1,116 @@
+"""Attribute control at serving time, in the graph: wanted and required values, spelt `name=value`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from addrl_keras.catalogue import Catalogue
+from addrl_keras.config import Config
+
+Tensor = Any
+
+
+class AttributeSteering(tf.Module):
+    """What is known of every item's attribute values, and how a request's `name=value` acts on the catalogue.
+
+    Args:
+        config: The model's configuration.
+        catalogue: The items and their known values.
+        distributions: Float `[num_items, num_values_k]` per attribute: known values, else predicted ones.
+    """
+
+    def __init__(self, config: Config, catalogue: Catalogue, distributions: Sequence[np.ndarray]) -> None:
+        super().__init__(name="steering")
+        values = [catalogue.values[name] for name in config.attribute_names]
+        self.sizes = [len(part.names) for part in values]
+        self.attribute_names = config.attribute_names
+        keys = [f"{name}={value}" for name, part in zip(config.attribute_names, values, strict=True) for value in part.names]
+        self._vocabulary = make_table(keys)
+        self._distribution = tf.Variable(np.concatenate(distributions, axis=1), trainable=False, name="distribution")
+        labels = np.concatenate([part.matrix.toarray() for part in values], axis=1) > 0
+        self._labels = tf.Variable(labels, trainable=False, name="labels")
+
+    def parse(self, what: str, requests: Tensor) -> Tensor:
+        """Turns strings `name=value` into a multi-hot over the values of all attributes.
+
+        Args:
+            what: Name of the input, for the error message.
+            requests: String `[batch, n]`; `""` is padding.
+
+        Returns:
+            Float `[batch, num_all_values]`.
+
+        Raises:
+            tf.errors.InvalidArgumentError: A string names no attribute or no value of it. The message quotes it and
+                lists the attributes.
+        """
+        indices = self._vocabulary.lookup(requests)
+        unknown = (indices < 0) & (requests != "")
+        tf.debugging.Assert(
+            ~tf.reduce_any(unknown),
+            [
+                f"{what} has an unknown attribute or value; write name=value with a name out of "
+                f"{', '.join(self.attribute_names)} and a value of the catalogue. Received:",
+                tf.boolean_mask(requests, unknown),
+            ],
+        )
+        return make_multi_hot(indices, sum(self.sizes))
+
+    def compute_allowed(self, required: Tensor) -> Tensor:
+        """Tells which items pass the filters: any of the required values of an attribute, in every such attribute.
+
+        Args:
+            required: Float `[batch, num_all_values]`. Only known values pass; predicted ones do not.
+
+        Returns:
+            Bool `[batch, num_items]`.
+        """
+        labels = tf.cast(self._labels, required.dtype)
+        parts = zip(self._split(required), tf.split(labels, self.sizes, axis=1), strict=True)
+        allowed = [
+            (tf.reduce_sum(wanted, axis=1, keepdims=True) == 0) | (tf.matmul(wanted, held, transpose_b=True) > 0)
+            for wanted, held in parts
+        ]
+        return tf.reduce_all(tf.stack(allowed), axis=0)
+
+    def compute_boost(self, wanted: Tensor, indices: Tensor | None = None) -> Tensor:
+        """Computes, per attribute, the probability that an item has one of the wanted values.
+
+        Args:
+            wanted: Float `[batch, num_all_values]`.
+            indices: Optional int `[batch, k]`: only these items instead of the whole catalogue.
+
+        Returns:
+            Float `[batch, num_items, num_attributes]`, or `[batch, k, num_attributes]`.
+        """
+        parts = tf.split(self._distribution, self.sizes, axis=1)
+        if indices is None:
+            pairs = zip(self._split(wanted), parts, strict=True)
+            return tf.stack([tf.matmul(w, held, transpose_b=True) for w, held in pairs], axis=-1)
+        pairs = zip(self._split(wanted), (tf.gather(part, indices) for part in parts), strict=True)
+        return tf.stack([tf.einsum("bv,bkv->bk", w, held) for w, held in pairs], axis=-1)
+
+    def _split(self, multi_hot: Tensor) -> list[Tensor]:
+        return tf.split(multi_hot, self.sizes, axis=1)
+
+
+def make_table(keys: Sequence[str]) -> tf.lookup.StaticHashTable:
+    """Makes a table from strings to their position, -1 for any other string; `""` is never in it."""
+    initializer = tf.lookup.KeyValueTensorInitializer(
+        tf.constant(list(keys), tf.string), tf.range(len(keys), dtype=tf.int64)
+    )
+    return tf.lookup.StaticHashTable(initializer, default_value=-1)
+
+
+def make_multi_hot(indices: Tensor, depth: int) -> Tensor:
+    """Turns indices `[batch, n]` into 0/1 float `[batch, depth]`; -1 is left out, a repeated index counts once."""
+    batch, length = tf.shape(indices)[0], tf.shape(indices)[1]
+    column = tf.where(indices < 0, tf.cast(depth, indices.dtype), indices)
+    row = tf.repeat(tf.range(batch), length)
+    where = tf.stack([row, tf.cast(tf.reshape(column, [-1]), tf.int32)], axis=1)
+    base = tf.zeros(tf.stack([batch, depth + 1]))
+    return tf.tensor_scatter_nd_max(base, where, tf.ones_like(row, tf.float32))[:, :depth]
