@@ -161,8 +161,11 @@ class ModelStore:
             servable = self._load(version, path)
         except Exception as error:
             # Nothing that a new version does may end the server that runs the old one.
-            known_error = isinstance(error, ServingError)
-            refusal = error if known_error else ServingError("INTERNAL", f"{error!r} ({path})")
+            refusal = (
+                error
+                if isinstance(error, ServingError)
+                else ServingError("INTERNAL", f"{error!r} ({path})")
+            )
             with self._changed:
                 entry.error, entry.state = refusal, END
             goes_on = ", ".join(map(str, self.available())) or "no version"
