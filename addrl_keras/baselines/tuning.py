@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import scipy.sparse
 
 from addrl_keras.baselines.base import Baseline
@@ -14,7 +15,13 @@ from addrl_keras.baselines.ease import EASE
 from addrl_keras.baselines.item_knn import ItemKNN
 from addrl_keras.baselines.most_popular import MostPopular
 from addrl_keras.catalogue import Interactions
-from addrl_keras.metrics.ranking import compute_ranking_metrics
+from addrl_keras.metrics.ranking import (
+    compute_ndcg_at_k,
+    compute_ranking_metrics,
+    compute_recall_at_k,
+    compute_sliced_metrics,
+    rank_users,
+)
 
 RIDGES = (30.0, 100.0, 200.0, 300.0, 500.0)
 
@@ -58,7 +65,7 @@ def evaluate_baselines(
     interactions: Interactions,
     test: scipy.sparse.csr_matrix,
     k: int = 20,
-    report: Callable[[str], None] = lambda name: None,
+    slices: Mapping[str, Mapping[str, np.ndarray]] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Tunes each baseline on validation and measures it on test.
 
@@ -66,24 +73,46 @@ def evaluate_baselines(
         interactions: What the baselines are chosen and fitted on.
         test: Binary CSR `[num_users, num_items]`, over the same users and items.
         k: Length of the lists.
-        report: Called with the name of each baseline before it is tuned.
+        slices: For each attribute and value, bool `[num_items]`: the items that have it.
 
     Returns:
         By name (`most_popular`, `item_knn`, `ease`): `recall_at_K`, `ndcg_at_K`, `num_users`,
-        `hyperparameters` and `seconds`, in plain Python values that JSON can hold.
+        `hyperparameters`, `seconds`, and `slices`, the two metrics by attribute and value; in plain
+        Python values that JSON can hold.
     """
     results: dict[str, dict[str, Any]] = {}
     for name, candidates in make_candidates().items():
-        report(name)
         start = time.monotonic()
         baseline = tune(candidates, interactions, k)
-        metrics = compute_ranking_metrics(baseline.score, interactions.known, test, k)
         results[name] = {
-            **metrics,
+            **_measure(baseline, interactions.known, test, k, slices or {}),
             "hyperparameters": baseline.hyperparameters,
             "seconds": round(time.monotonic() - start, 2),
         }
     return results
+
+
+def _measure(
+    baseline: Baseline,
+    known: scipy.sparse.csr_matrix,
+    test: scipy.sparse.csr_matrix,
+    k: int,
+    slices: Mapping[str, Mapping[str, np.ndarray]],
+) -> dict[str, Any]:
+    users, ranked = rank_users(baseline.score, known, test, k)
+    relevant = test[users]
+    return {
+        f"recall_at_{k}": float(compute_recall_at_k(ranked, relevant).mean()),
+        f"ndcg_at_{k}": float(compute_ndcg_at_k(ranked, relevant).mean()),
+        "num_users": len(users),
+        "slices": {
+            attribute: {
+                value: compute_sliced_metrics(ranked, relevant, members, k)
+                for value, members in values.items()
+            }
+            for attribute, values in slices.items()
+        },
+    }
 
 
 def _validate(candidate: Baseline, interactions: Interactions, k: int) -> float:

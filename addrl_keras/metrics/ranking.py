@@ -123,14 +123,14 @@ def compute_ndcg_at_k(ranked: np.ndarray, relevant: scipy.sparse.spmatrix) -> np
     return np.divide(gain, best, out=np.full(len(counts), np.nan), where=counts > 0)
 
 
-def compute_ranking_metrics(
+def rank_users(
     score: Callable[[scipy.sparse.csr_matrix], np.ndarray],
     known: scipy.sparse.csr_matrix,
     relevant: scipy.sparse.csr_matrix,
     k: int = 20,
     batch_size: int = 1024,
-) -> dict[str, float]:
-    """Ranks the catalogue for all users and averages.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks the catalogue for the users that count: with a known and a relevant item.
 
     Args:
         score: Maps histories, CSR `[batch, num_items]`, to scores `[batch, num_items]`.
@@ -140,30 +140,82 @@ def compute_ranking_metrics(
         batch_size: Users per call of `score`, which bounds the memory.
 
     Returns:
-        `recall_at_K`, `ndcg_at_K` and `num_users`, the users that count: those with at least one
-        known and one relevant item.
+        The users, int `[users]`, and their lists, int `[users, k]`.
 
     Raises:
-        ValueError: No user counts, so that there is no mean.
+        ValueError: No user counts, so that there is nothing to average.
     """
-    known = scipy.sparse.csr_matrix(known)
-    relevant = scipy.sparse.csr_matrix(relevant)
     users = np.flatnonzero((_count_relevant(known) > 0) & (_count_relevant(relevant) > 0))
     if not users.size:
         raise ValueError(
             "No user has both a known and a relevant item, so there is nothing to average. "
             f"Received: {known.nnz} known and {relevant.nnz} relevant interactions"
         )
-    recalls, ndcgs = [], []
+    ranked = []
     for start in range(0, len(users), batch_size):
-        batch = users[start : start + batch_size]
-        ranked = rank_items(score(known[batch]), known[batch], min(k, known.shape[1]))
-        recalls.append(compute_recall_at_k(ranked, relevant[batch]))
-        ndcgs.append(compute_ndcg_at_k(ranked, relevant[batch]))
+        history = known[users[start : start + batch_size]]
+        ranked.append(rank_items(score(history), history, min(k, known.shape[1])))
+    return users, np.concatenate(ranked)
+
+
+def compute_ranking_metrics(
+    score: Callable[[scipy.sparse.csr_matrix], np.ndarray],
+    known: scipy.sparse.csr_matrix,
+    relevant: scipy.sparse.csr_matrix,
+    k: int = 20,
+    batch_size: int = 1024,
+) -> dict[str, float]:
+    """Ranks the catalogue for all users that count, and averages.
+
+    Args:
+        score: As in `rank_users`, like all other arguments.
+        known: CSR `[num_users, num_items]`.
+        relevant: CSR `[num_users, num_items]`.
+        k: Length of the lists.
+        batch_size: Users per call of `score`.
+
+    Returns:
+        `recall_at_K`, `ndcg_at_K` and `num_users`, the users that count.
+
+    Raises:
+        ValueError: No user counts.
+    """
+    users, ranked = rank_users(score, known, relevant, k, batch_size)
     return {
-        f"recall_at_{k}": float(np.concatenate(recalls).mean()),
-        f"ndcg_at_{k}": float(np.concatenate(ndcgs).mean()),
-        "num_users": int(len(users)),
+        f"recall_at_{k}": float(compute_recall_at_k(ranked, relevant[users]).mean()),
+        f"ndcg_at_{k}": float(compute_ndcg_at_k(ranked, relevant[users]).mean()),
+        "num_users": len(users),
+    }
+
+
+def compute_sliced_metrics(
+    ranked: np.ndarray, relevant: scipy.sparse.csr_matrix, members: np.ndarray, k: int = 20
+) -> dict[str, float]:
+    """Computes the metrics over those relevant items that belong to a slice of the catalogue.
+
+    Each pair of a user and one of the user's `n` relevant items weighs `1 / n`:
+    `sum(hit / n) / sum(1 / n)`, and likewise for NDCG. Over all items that is the mean over users.
+
+    Args:
+        ranked: Int `[num_users, k]` of item indices, best first.
+        relevant: CSR `[num_users, num_items]`; every user has a relevant item.
+        members: Bool `[num_items]`, the items in the slice.
+        k: Length of the lists, for the names of the metrics.
+
+    Returns:
+        `recall_at_K` and `ndcg_at_K`, NaN for a slice without relevant items.
+    """
+    counts = _count_relevant(relevant)
+    within = scipy.sparse.csr_matrix(relevant) @ scipy.sparse.diags(members.astype(np.float32))
+    total = (_count_relevant(within) / counts).sum()
+    if not total:
+        return {f"recall_at_{k}": float("nan"), f"ndcg_at_{k}": float("nan")}
+    discount = 1.0 / np.log2(np.arange(2, ranked.shape[1] + 2))
+    ideal = np.cumsum(discount)[np.minimum(counts, ranked.shape[1]) - 1]
+    hits = compute_hits(ranked, within)
+    return {
+        f"recall_at_{k}": float((hits.sum(axis=1) / counts).sum() / total),
+        f"ndcg_at_{k}": float((hits @ discount / ideal).sum() / total),
     }
 
 

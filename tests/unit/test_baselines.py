@@ -154,11 +154,15 @@ def test_tune_chooses_on_validation_and_fits_on_all_that_is_known(planted):
 
 def test_baselines_find_the_planted_groups(planted):
     interactions, test = planted
-    results = evaluate_baselines(interactions, test, k=5)
+    groups = {"group": {"a": np.arange(20) < 10, "b": np.arange(20) >= 10}}
+    results = evaluate_baselines(interactions, test, k=5, slices=groups)
     assert set(results) == {"most_popular", "item_knn", "ease"}
     for name in ("item_knn", "ease"):
         assert results[name]["recall_at_5"] > 1.3 * results["most_popular"]["recall_at_5"]
         # At most 10 items of the own group are left, so half of them in 5 places is chance there.
         assert results[name]["recall_at_5"] > 0.6
+        sliced = results[name]["slices"]["group"]
+        mean = (sliced["a"]["recall_at_5"] + sliced["b"]["recall_at_5"]) / 2
+        assert mean == pytest.approx(results[name]["recall_at_5"], abs=0.02)
     assert results["ease"]["hyperparameters"]["ridge"] > 0
     assert json.loads(json.dumps(results)) == results

@@ -15,6 +15,7 @@ from addrl_keras.metrics.ranking import (
     compute_ndcg_at_k,
     compute_ranking_metrics,
     compute_recall_at_k,
+    compute_sliced_metrics,
     rank_items,
 )
 
@@ -110,6 +111,20 @@ def test_metrics_do_not_depend_on_the_batch_size():
 def test_metrics_refuse_to_average_nothing():
     with pytest.raises(ValueError, match="0 relevant"):
         compute_ranking_metrics(lambda x: x.toarray(), _csr([[1, 0]]), _csr([[0, 0]]), k=1)
+
+
+def test_sliced_metrics_in_closed_form():
+    ranked = np.array([[0, 1], [3, 2]])
+    relevant = _csr([[1, 0, 0, 1], [0, 0, 0, 1]])
+    # Pairs: (user 0, item 0) hit at 1; (user 0, item 3) missed; (user 1, item 3) hit at 1.
+    metrics = compute_sliced_metrics(ranked, relevant, np.array([False, False, False, True]), k=2)
+    assert metrics["recall_at_2"] == pytest.approx(1 / (1 / 2 + 1))
+    assert metrics["ndcg_at_2"] == pytest.approx(1 / (1 / 2 + 1))
+    everything = compute_sliced_metrics(ranked, relevant, np.ones(4, bool), k=2)
+    assert everything["recall_at_2"] == pytest.approx(compute_recall_at_k(ranked, relevant).mean())
+    assert everything["ndcg_at_2"] == pytest.approx(compute_ndcg_at_k(ranked, relevant).mean())
+    empty = compute_sliced_metrics(ranked, relevant, np.array([False, True, True, False]), k=2)
+    assert math.isnan(empty["recall_at_2"])
 
 
 @pytest.mark.skipif(not PROTOCOL.exists(), reason=f"needs the protocol script at {PROTOCOL}")

@@ -1,0 +1,176 @@
+"""The baselines on a preset's data, computed once and kept beside the run."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import scipy.sparse
+
+from addrl_keras.baselines import evaluate_baselines
+from addrl_keras.catalogue import Interactions, binarize, make_interactions
+from tfx_pipeline.commands import workspace
+from tfx_pipeline.commands.errors import CommandError
+from tfx_pipeline.configs import PipelineConfig
+from tfx_pipeline.fingerprint import compute_module_fingerprint
+
+# What the model calls the absent and the rare values when an evaluation is sliced by them.
+MISSING = "(missing)"
+OTHER = "(other)"
+_CODE = ("addrl_keras.baselines", "addrl_keras.metrics.ranking", "addrl_keras.catalogue", __name__)
+_NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
+_RANGE = re.compile(rf"(?P<low>{_NUMBER})(?:(?:-|\.\.)(?P<high>{_NUMBER}))?\Z")
+
+
+def load_baselines(
+    config: PipelineConfig,
+    place: workspace.Workspace,
+    slices: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, Any]:
+    """Loads what the baselines reach on the test split, or computes it.
+
+    Args:
+        config: The pipeline's configuration.
+        place: The folder of the preset, with the canonical tables.
+        slices: Values by attribute to measure the baselines on, besides all items.
+
+    Returns:
+        See `addrl_keras.baselines.evaluate_baselines`.
+
+    Raises:
+        CommandError: There are no canonical tables.
+    """
+    slices = {name: list(values) for name, values in (slices or {}).items()}
+    fingerprint = compute_data_fingerprint(place, f"{config.k} {slices}")
+    kept = workspace.load_json(place.baselines)
+    if isinstance(kept, dict) and kept.get("fingerprint") == fingerprint:
+        return kept["baselines"]
+    items = _load_table(place, "items")
+    order = np.argsort(np.array(items["item_id"], dtype=object))
+    item_ids = tuple(items["item_id"][i] for i in order)
+    interactions, test = load_interactions(place, item_ids)
+    columns = {a.name: a.column for a in config.model.attributes}
+    members = {
+        name: match_values([items[columns[name]][i] for i in order], values)
+        for name, values in slices.items()
+    }
+    baselines = evaluate_baselines(interactions, test, config.k, members)
+    workspace.write_json(place.baselines, {"fingerprint": fingerprint, "baselines": baselines})
+    return baselines
+
+
+def load_interactions(
+    place: workspace.Workspace, item_ids: tuple[str, ...]
+) -> tuple[Interactions, scipy.sparse.csr_matrix]:
+    """Loads train and validation, and the test matrix over the same users and items.
+
+    Users that occur in test alone have no history and do not count, by the protocol.
+    """
+    train, validation, test = (
+        tuple(np.array(column, dtype=object) for column in (table["user_id"], table["item_id"]))
+        for table in (
+            _load_table(place, f"interactions/{split}", ["user_id", "item_id"])
+            for split in ("train", "validation", "test")
+        )
+    )
+    interactions, _ = make_interactions(item_ids, train, validation)
+    users = {user: i for i, user in enumerate(interactions.user_ids)}
+    items = {item: i for i, item in enumerate(item_ids)}
+    pairs = [
+        (users[user], items[item])
+        for user, item in zip(*test, strict=True)
+        if user in users and item in items
+    ]
+    rows, columns = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    ones = np.ones(len(rows), np.float32)
+    matrix = scipy.sparse.csr_matrix((ones, (rows, columns)), shape=interactions.train.shape)
+    return interactions, binarize(matrix)
+
+
+def load_item_ids(place: workspace.Workspace) -> tuple[str, ...]:
+    """Loads the ids of the catalogue, sorted, which is the order of the model's item index."""
+    return tuple(sorted(_load_table(place, "items", ["item_id"])["item_id"]))
+
+
+def match_values(column: Sequence[Any], values: Sequence[str]) -> dict[str, np.ndarray]:
+    """Tells which items have each value, by the names under which the model reports values.
+
+    Args:
+        column: One entry an item: a number, a string, a list of them, or None.
+        values: Names: a category, a range of numbers such as `<=1971`, `1972-1993` or `>=1998`,
+            `(missing)`, or `(other)` for every category without a name of its own.
+
+    Returns:
+        For each value bool `[num_items]`.
+
+    Example:
+        >>> match_values([1960, None, 1999], ["<=1971", "(missing)"])["<=1971"].tolist()
+        [True, False, False]
+    """
+    entries = [entry if isinstance(entry, list) else [entry] for entry in column]
+    entries = [[v for v in entry if v is not None and v != ""] for entry in entries]
+    named = set(values)
+
+    def has(entry: list[Any], value: str) -> bool:
+        if value == MISSING:
+            return not entry
+        if value == OTHER:
+            return any(str(v) not in named for v in entry)
+        return any(_matches(v, value) for v in entry)
+
+    return {
+        value: np.array([has(entry, value) for entry in entries], dtype=bool) for value in values
+    }
+
+
+def parse_range(name: str) -> tuple[float, float] | None:
+    """Returns the bounds of a range's name, None for a name that is no range.
+
+    Example:
+        >>> parse_range("<=1971"), parse_range("1972-1993"), parse_range("Comedy")
+        ((-inf, 1971.0), (1972.0, 1993.0), None)
+    """
+    infinity = float("inf")
+    found = _RANGE.match(name.removeprefix("<=").removeprefix(">="))
+    if not found:
+        return None
+    low = float(found["low"])
+    if name.startswith("<="):
+        return -infinity, low
+    if name.startswith(">="):
+        return low, infinity
+    return low, float(found["high"] or low)
+
+
+def _matches(value: Any, name: str) -> bool:
+    bounds = None if isinstance(value, str) else parse_range(name)
+    return str(value) == name if bounds is None else bounds[0] <= value <= bounds[1]
+
+
+def compute_data_fingerprint(place: workspace.Workspace, settings: str) -> str:
+    """Computes a fingerprint of the tables, the settings and the code of the baselines."""
+    digest = hashlib.sha256(settings.encode())
+    digest.update(compute_module_fingerprint(*_CODE).encode())
+    for file in sorted(place.data.glob("**/*.parquet")):
+        digest.update(file.relative_to(place.data).as_posix().encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _load_table(
+    place: workspace.Workspace, name: str, columns: list[str] | None = None
+) -> dict[str, list[Any]]:
+    files = sorted((place.data / name).glob("*.parquet"))
+    if not files:
+        raise CommandError(
+            f"{place.data / name} holds no table. Write it with `addrl run {place.preset}`."
+        )
+    table: dict[str, list[Any]] = {}
+    for file in files:
+        for column, values in pq.read_table(file, columns=columns).to_pydict().items():
+            table.setdefault(column, []).extend(values)
+    return table

@@ -1,0 +1,168 @@
+"""The end of `addrl run --demo`: a server, one user, and a list that moves."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfx_pipeline import tables
+from tfx_pipeline.commands import asking, baselines, serve, workspace
+from tfx_pipeline.commands.errors import CommandError
+
+K = 10
+# How far down the neutral list is looked at, to say where an item came from.
+DEPTH = 200
+RAISED = 3.0
+_START_SECONDS = 180.0
+_STOP_SECONDS = 20.0
+_SHRINK = 10.0
+
+
+def run(config: Any, place: workspace.Workspace) -> None:
+    """Starts a server on what was pushed, asks for two users, and stops it.
+
+    Args:
+        config: The pipeline's configuration.
+        place: The folder of the preset.
+    """
+    console = tables.make_console()
+    titles = workspace.load_titles(place.data)
+    user, history, num_items = choose_examples(place)
+    console.print("\nstarting a server on the pushed model ...")
+    with start_server(place) as address:
+        options = _Options(address, config.name)
+        with asking.connect(options) as client:
+            _show(console, client, config, titles, user, history, min(DEPTH, num_items))
+    console.print(f"server stopped; its log: {place.server_log}")
+    console.print(
+        f"Ask for more: `addrl serve {config.name}`, and in another terminal "
+        f"`addrl recommend {config.name} {user} --weight NAME=NUMBER`."
+    )
+
+
+class _Options:
+    """What `asking.connect` reads of a command line."""
+
+    timeout = 30.0
+
+    def __init__(self, address: str, preset: str):
+        self.address = address
+        self.preset = preset
+
+
+def _show(
+    console: Any,
+    client: Any,
+    config: Any,
+    titles: Mapping[str, str],
+    user: str,
+    history: list[str],
+    depth: int,
+) -> None:
+    k = min(K, depth)
+    neutral = client.recommend(user, depth, exclude_seen=True)
+    headings = asking.get_headings(config.name, client.contribution_names())
+    # Shown is the head of the long list, from which the ranks before come as well.
+    head = type(neutral)(neutral.user_id, neutral.source, neutral.items[:k], neutral.model_version)
+    console.print(f"\nRecommendations for user {user}, all weights neutral:")
+    console.print(tables.make_recommendations_table(head, titles, headings))
+    name = choose_attribute(neutral, config.model.attribute_names)
+    weighted = client.recommend(user, k, attribute_weights={name: RAISED}, exclude_seen=True)
+    before = {item.item_id: rank for rank, item in enumerate(neutral.items, start=1)}
+    console.print(f"The same user, the weight of {headings[name]} raised to {RAISED:g}:")
+    console.print(tables.make_recommendations_table(weighted, titles, headings, before))
+    names = ", ".join(titles.get(item, item) for item in history)
+    console.print(f"Someone the model has never seen, who took {names}:")
+    unknown = client.recommend("", k, history_ids=history)
+    console.print(tables.make_recommendations_table(unknown, titles, headings))
+
+
+def choose_attribute(answer: Any, attributes: tuple[str, ...]) -> str:
+    """Chooses the attribute whose contributions differ most between items: it moves most.
+
+    Args:
+        answer: A long list of recommendations.
+        attributes: Names of the attributes; of equals the first.
+    """
+    spread = {
+        name: float(np.std([item.contributions[name] for item in answer.items] or [0.0]))
+        for name in attributes
+    }
+    return max(attributes, key=lambda name: spread[name])
+
+
+def choose_examples(place: workspace.Workspace) -> tuple[str, list[str], int]:
+    """Chooses whom to show, the same on every machine.
+
+    Returns:
+        The user whose history has the median length (of equals the first by id); three items that
+        go together: the most popular one and the two nearest to it; and the number of items.
+    """
+    from addrl_keras.baselines.item_knn import compute_similarity
+
+    item_ids = baselines.load_item_ids(place)
+    interactions, _ = baselines.load_interactions(place, item_ids)
+    known = interactions.known
+    lengths = np.asarray(known.sum(axis=1)).ravel()
+    median = np.argsort(lengths, kind="stable")[len(lengths) // 2]
+    user = interactions.user_ids[np.flatnonzero(lengths == lengths[median])[0]]
+    first = int(np.argmax(np.asarray(known.sum(axis=0)).ravel()))
+    near = compute_similarity(known, _SHRINK, 0.5)[:, [first]].toarray().ravel()
+    others = np.argsort(-near, kind="stable")[:2]
+    return user, [item_ids[i] for i in (first, *others)], len(item_ids)
+
+
+@contextlib.contextmanager
+def start_server(place: workspace.Workspace) -> Iterator[str]:
+    """Runs a server on a free port for as long as the context lasts.
+
+    Args:
+        place: The folder of the preset.
+
+    Yields:
+        The gRPC address, ready to answer.
+
+    Raises:
+        CommandError: The server ends, or is not ready in time; names its log.
+    """
+    place.server_log.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, open(place.server_log, "ab") as log:
+        port_file = Path(folder) / "ports.json"
+        command = [
+            *serve.make_command(place),
+            "--port=0",
+            "--rest_api_port=-1",
+            f"--port_file={port_file}",
+        ]
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=dict(os.environ)
+        )
+        try:
+            yield f"127.0.0.1:{_wait_for_port(process, port_file, place.server_log)}"
+        finally:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_for_port(process: subprocess.Popen, port_file: Path, log: Path) -> int:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if port_file.exists():
+            return int(json.loads(port_file.read_text())["grpc"])
+        if process.poll() is not None:
+            raise CommandError(f"the server ended with code {process.returncode}. Its log: {log}")
+        time.sleep(0.1)
+    raise CommandError(f"the server was not ready in {_START_SECONDS:g} s. Its log: {log}")

@@ -1,0 +1,73 @@
+"""`addrl evaluate`: what the last run, or a baseline, reaches on the test split."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from tfx_pipeline.commands import parser, workspace
+from tfx_pipeline.commands.errors import CommandError
+
+MODELS = ("addrl", "most_popular", "item_knn", "ease")
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Adds the command."""
+    add = subparsers.add_parser(
+        "evaluate",
+        help="show the metrics of the last run or of a baseline",
+        description="Shows the metrics on the test split. Baselines are chosen on validation, "
+        "fitted on training and validation, and kept beside the run.",
+    )
+    parser.add_preset(add)
+    add.add_argument("--model", choices=MODELS, help="only this one (default: all)")
+    add.add_argument("--json", action="store_true", help="one JSON document")
+    return add
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command."""
+    from tfx_pipeline.commands import baselines, metrics
+    from tfx_pipeline.configs import get_preset
+    from tfx_pipeline.results import load_last_result
+
+    config = get_preset(options.preset)
+    place = workspace.Workspace(options.runs, options.preset)
+    result = load_last_result(options.runs, options.preset)
+    if result is None and options.model in (None, "addrl"):
+        raise CommandError(
+            f"{place.root} holds no result. Train and evaluate with `addrl run {options.preset}`."
+        )
+    own = result.metrics if result else {}
+    slices = result.slices if result else {}
+    found = {}
+    if options.model != "addrl":
+        chosen = metrics.choose_slices(config, slices)
+        found = baselines.load_baselines(config, place, chosen)
+    if options.model not in (None, "addrl"):
+        found = {options.model: found[options.model]}
+    if options.json:
+        model = {} if options.model not in (None, "addrl") else {"addrl": own}
+        print(json.dumps({**model, **found}, indent=2))
+        return 0
+    _print(config, options.model, own, slices, found)
+    return 0
+
+
+def _print(config: Any, model: str | None, own: Any, slices: Any, found: Any) -> None:
+    from tfx_pipeline import tables
+    from tfx_pipeline.commands import metrics
+
+    console = tables.make_console()
+    is_baseline = model not in (None, "addrl")
+    made = metrics.make_metrics_tables(
+        config, None if is_baseline else own, {} if is_baseline else slices, found
+    )
+    for table in made:
+        console.print(table)
+    for name, baseline in found.items():
+        parameters = baseline["hyperparameters"]
+        if parameters:
+            listed = ", ".join(f"{key} {value:g}" for key, value in parameters.items())
+            console.print(f"{metrics.BASELINE_NAMES[name]}: {listed}")

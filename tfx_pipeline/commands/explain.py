@@ -1,0 +1,72 @@
+"""`addrl explain`: why an item has the score it has for a user."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tfx_pipeline.commands import asking, parser, workspace
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Adds the command."""
+    add = subparsers.add_parser(
+        "explain",
+        help="ask why an item is recommended",
+        description="Shows what each attribute adds, and the past items that argue for it.",
+    )
+    parser.add_preset(add)
+    add.add_argument("user", metavar="USER", help="id of a user")
+    add.add_argument("item", metavar="ITEM", help="id of an item")
+    add.add_argument(
+        "--history", type=parser.id_list, metavar="ID,ID", help="take these items as the history"
+    )
+    parser.add_address(add)
+    add.add_argument("--json", action="store_true", help="one JSON document")
+    return add
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command."""
+    with asking.connect(options) as client:
+        answer = client.explain(options.user, options.item, history_ids=options.history)
+    titles = workspace.load_titles(workspace.Workspace(options.runs, options.preset).data)
+    if options.json:
+        document = {"preset": options.preset, "title": titles.get(answer.item_id)}
+        print(json.dumps({**document, **answer.as_dict()}, indent=2, ensure_ascii=False))
+        return 0
+    _print(answer, titles, asking.get_headings(options.preset, answer.contributions))
+    return 0
+
+
+def _print(answer: Any, titles: Mapping[str, str], headings: Mapping[str, str]) -> None:
+    from tfx_pipeline import tables
+
+    console = tables.make_console()
+    modalities = list(next(iter(answer.modality_weights.values()), {}))
+    rows = [
+        [
+            headings[name],
+            f"{value:+.3f}",
+            *(f"{answer.modality_weights[name][modality]:.2f}" for modality in modalities),
+        ]
+        for name, value in sorted(answer.contributions.items(), key=lambda pair: -pair[1])
+    ]
+    title = f"{_name(answer.item_id, titles)} for user {answer.user_id}: score {answer.score:.3f}"
+    columns = ["attribute", "adds", *(f"weight of {modality}" for modality in modalities)]
+    console.print(tables.make_rows_table(title, columns, rows))
+    if not answer.evidence:
+        console.print("No past item argues for it.")
+    for evidence in answer.evidence:
+        reason = max(evidence.contributions, key=lambda name: evidence.contributions[name])
+        console.print(
+            f"because of {_name(evidence.item_id, titles)}: {evidence.contribution:+.3f}, most of "
+            f"it by {headings.get(reason, reason)}"
+        )
+
+
+def _name(item_id: str, titles: Mapping[str, str]) -> str:
+    title = titles.get(item_id)
+    return f"{title} ({item_id})" if title else f"item {item_id}"

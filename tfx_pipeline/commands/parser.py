@@ -1,0 +1,156 @@
+"""Parsing of command lines: mistakes in one line each, with what was probably meant."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tfx_pipeline.commands.errors import USAGE
+
+DEFAULT_ADDRESS = "localhost:8500"
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Returns ` Did you mean 'X'?` for the nearest known word, or nothing.
+
+    Example:
+        >>> suggest("yaer", ["year", "genre"])
+        " Did you mean 'year'?"
+    """
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, and which knows no abbreviations."""
+
+    def __init__(self, *args: Any, **settings: Any):
+        # An abbreviation that works today would be ambiguous after the next new option.
+        super().__init__(*args, allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Prints the message and where to read on; exits with 2."""
+        sentence = message if message.endswith((".", "?")) else f"{message}."
+        self.exit(USAGE, f"{self.prog}: {sentence} See `{self.prog} --help`.\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        choices = list(action.choices or ())
+        if choices and value not in choices:
+            raise argparse.ArgumentError(
+                action,
+                f"no such choice. Received: {value!r}.{suggest(value, choices)} "
+                f"Choose one of {', '.join(choices)}.",
+            )
+
+
+def add_preset(parser: argparse.ArgumentParser) -> None:
+    """Adds PRESET and the folder of runs."""
+    parser.add_argument("preset", metavar="PRESET", type=preset_name, help="see `addrl presets`")
+    parser.add_argument(
+        "--runs", type=Path, metavar="DIR", help="folder of the runs (default: $ADDRL_RUNS or runs)"
+    )
+
+
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """Adds where the server is."""
+    parser.add_argument(
+        "--address",
+        type=address,
+        default=DEFAULT_ADDRESS,
+        metavar="HOST:PORT",
+        help="gRPC address of the server (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=positive_float,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long to wait for an answer (default: %(default)g)",
+    )
+
+
+def preset_name(text: str) -> str:
+    """Returns the name of a preset, if there is one."""
+    from tfx_pipeline.configs import PRESETS
+
+    if text not in PRESETS:
+        raise argparse.ArgumentTypeError(
+            f"no such preset. Received: {text!r}.{suggest(text, PRESETS)} "
+            f"Choose one of {', '.join(sorted(PRESETS))}."
+        )
+    return text
+
+
+def positive_int(text: str) -> int:
+    """Returns a whole number of at least 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0. Received: {text!r}.")
+    return value
+
+
+def positive_float(text: str) -> float:
+    """Returns a finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0. Received: {text!r}.")
+    return value
+
+
+def port(text: str) -> int:
+    """Returns a TCP port; 0 lets the system choose."""
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"must be a port in 0..65535. Received: {text!r}.")
+    return int(text)
+
+
+def address(text: str) -> str:
+    """Returns `host:port`."""
+    host, colon, number = text.rpartition(":")
+    if not (host and colon and number.isascii() and number.isdigit() and int(number) < 65536):
+        raise argparse.ArgumentTypeError(
+            f"must be HOST:PORT, such as {DEFAULT_ADDRESS}. Received: {text!r}."
+        )
+    return text
+
+
+def name_value(text: str) -> tuple[str, str]:
+    """Returns the two sides of `name=value`."""
+    name, equals, value = text.partition("=")
+    if not (name.strip() and equals and value.strip()):
+        raise argparse.ArgumentTypeError(
+            f"must be NAME=VALUE, such as genre=Comedy. Received: {text!r}."
+        )
+    return name.strip(), value.strip()
+
+
+def name_weight(text: str) -> tuple[str, float]:
+    """Returns the two sides of `name=number`."""
+    name, _, value = text.partition("=")
+    try:
+        weight = float(value)
+    except ValueError:
+        weight = float("nan")
+    # The comparison is also false for NaN.
+    if not (name.strip() and abs(weight) < float("inf")):
+        raise argparse.ArgumentTypeError(
+            f"must be NAME=NUMBER, such as year=2. Received: {text!r}."
+        )
+    return name.strip(), weight
+
+
+def id_list(text: str) -> list[str]:
+    """Returns the ids of `ID,ID,...`."""
+    ids = [part.strip() for part in text.split(",")]
+    if not all(ids):
+        raise argparse.ArgumentTypeError(f"must be ID or ID,ID,... Received: {text!r}.")
+    return ids

@@ -1,0 +1,182 @@
+"""`addrl recommend`: asks a server for recommendations and shows what each attribute adds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tfx_pipeline.commands import asking, parser, workspace
+from tfx_pipeline.commands.errors import USAGE, CommandError
+
+# Users in one request: large enough to keep the server busy, small enough to answer in a second.
+CHUNK = 128
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Adds the command."""
+    add = subparsers.add_parser(
+        "recommend",
+        help="ask a running server for recommendations",
+        description="Asks a running server for recommendations, over gRPC.",
+        epilog="An unknown user without --history gets the popular items.",
+    )
+    parser.add_preset(add)
+    add.add_argument("users", metavar="USER", nargs="*", help="id of a user")
+    add.add_argument("--users-file", metavar="FILE", help="more users, one a line; - for the input")
+    add.add_argument("--k", type=parser.positive_int, default=10, help="length (default: 10)")
+    _add_steering(add)
+    seen = add.add_mutually_exclusive_group()
+    seen.add_argument(
+        "--exclude-seen",
+        action="store_true",
+        default=True,
+        help="leave out what the model knows the user has (default)",
+    )
+    seen.add_argument("--include-seen", dest="exclude_seen", action="store_false")
+    parser.add_address(add)
+    output = add.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="one JSON document")
+    output.add_argument(
+        "--csv", metavar="FILE", help="write user,item,rank,score; - for the output"
+    )
+    return add
+
+
+def _add_steering(add: argparse.ArgumentParser) -> None:
+    def repeatable(option: str, kind: Any, metavar: str, text: str) -> None:
+        add.add_argument(option, type=kind, action="append", default=[], metavar=metavar, help=text)
+
+    repeatable("--weight", parser.name_weight, "NAME=NUMBER", "weigh an attribute; 1 is neutral")
+    repeatable("--want", parser.name_value, "NAME=VALUE", "push up items with this value")
+    repeatable("--filter", parser.name_value, "NAME=VALUE", "only items with this value")
+    add.add_argument(
+        "--history", type=parser.id_list, metavar="ID,ID", help="take these items as the history"
+    )
+    add.add_argument(
+        "--exclude", type=parser.id_list, metavar="ID,ID", help="leave these items out"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command."""
+    users = load_users(options.users, options.users_file, bool(options.history))
+    place = workspace.Workspace(options.runs, options.preset)
+    with asking.connect(options) as client:
+        settings = make_settings(options, client)
+        answers = ask(client, users, options.k, settings)
+        if options.csv:
+            return _write_csv(options.csv, answers, len(users))
+        answers = list(answers)
+    titles = workspace.load_titles(place.data)
+    if options.json:
+        document = make_document(options.preset, options.k, answers, titles)
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+        return 0
+    _print_tables(options, answers, titles)
+    return 0
+
+
+def load_users(users: Sequence[str], file: str | None, has_history: bool) -> list[str]:
+    """Returns all users that are asked for, in the order given.
+
+    Args:
+        users: From the command line.
+        file: A file with one user a line, `-` for the standard input; None for no file.
+        has_history: Whether a history is given, which then needs no user.
+
+    Raises:
+        CommandError: There is no user, or no such file.
+    """
+    found = list(users)
+    if file:
+        try:
+            text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(
+                f"--users-file cannot be read ({error}). Received: {file!r}.", USAGE
+            ) from error
+        found += [line.strip() for line in text.splitlines() if line.strip()]
+        if not found:
+            raise CommandError(f"--users-file holds no user. Received: {file!r}.", USAGE)
+    if not found and not has_history:
+        raise CommandError("name a USER, or give --users-file FILE or --history ID,ID.", USAGE)
+    return found or [""]
+
+
+def make_settings(options: argparse.Namespace, client: Any) -> dict[str, Any]:
+    """Makes the client's settings out of the options; checks names before anything is asked."""
+    weights = dict(options.weight)
+    if weights or options.want or options.filter:
+        names = client.contribution_names()
+        attributes = [name for name in names if name not in asking.CHUNKS_WITHOUT_VALUES]
+        asking.validate_names("--weight", weights, names)
+        asking.validate_names("--want", [name for name, _ in options.want], attributes)
+        asking.validate_names("--filter", [name for name, _ in options.filter], attributes)
+    return {
+        "attribute_weights": weights or None,
+        "attribute_targets": asking.group_values(options.want) or None,
+        "attribute_filters": asking.group_values(options.filter) or None,
+        "history_ids": options.history,
+        "exclude_ids": options.exclude,
+        "exclude_seen": options.exclude_seen,
+    }
+
+
+def ask(client: Any, users: Sequence[str], k: int, settings: Mapping[str, Any]) -> Iterator[Any]:
+    """Yields one answer a user, asked in chunks, with progress on the error stream."""
+    for start in range(0, len(users), CHUNK):
+        chunk = list(users[start : start + CHUNK])
+        yield from client.recommend(chunk, k, **settings)
+        if len(users) > CHUNK and sys.stderr.isatty():
+            done = min(start + CHUNK, len(users))
+            end = "\n" if done == len(users) else ""
+            print(f"\r{done:,} of {len(users):,} users", end=end, file=sys.stderr, flush=True)
+
+
+def make_document(
+    preset: str, k: int, answers: Sequence[Any], titles: Mapping[str, str]
+) -> dict[str, Any]:
+    """Makes the JSON document: the answers as the client returns them, with titles."""
+    users = []
+    for answer in answers:
+        user = answer.as_dict()
+        for rank, item in enumerate(user["items"], start=1):
+            item.update(rank=rank, title=titles.get(item["item_id"]))
+        users.append(user)
+    return {"preset": preset, "k": k, "users": users}
+
+
+def _write_csv(path: str, answers: Iterator[Any], count: int) -> int:
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["user", "item", "rank", "score"])
+    rows = 0
+    for answer in answers:
+        for rank, item in enumerate(answer.items, start=1):
+            writer.writerow([answer.user_id, item.item_id, rank, repr(item.score)])
+            rows += 1
+    if path == "-":
+        sys.stdout.write(text.getvalue())
+        return 0
+    workspace.write_text(Path(path), text.getvalue())
+    print(f"{rows:,} rows of {count:,} users in {path}")
+    return 0
+
+
+def _print_tables(
+    options: argparse.Namespace, answers: Sequence[Any], titles: Mapping[str, str]
+) -> None:
+    from tfx_pipeline import tables
+
+    console = tables.make_console()
+    for answer in answers:
+        names = list(answer.items[0].contributions) if answer.items else []
+        headings = asking.get_headings(options.preset, names)
+        console.print(tables.make_recommendations_table(answer, titles, headings))

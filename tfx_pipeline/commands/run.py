@@ -1,0 +1,100 @@
+"""`addrl run`: from source files to a pushed model, with a report a person can read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tfx_pipeline.commands import parser, workspace
+from tfx_pipeline.commands.errors import FAILURE, CommandError
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Adds the command."""
+    add = subparsers.add_parser(
+        "run",
+        help="train, evaluate, gate and push a preset's model",
+        description="Runs the pipeline of a preset. What has not changed comes from the cache. "
+        "The exit code is 1 where a gate refuses the model.",
+    )
+    parser.add_preset(add)
+    add.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder with the source files (default: fetched)"
+    )
+    after = add.add_mutually_exclusive_group()
+    after.add_argument("--demo", action="store_true", help="then serve, and ask for two users")
+    after.add_argument("--json", action="store_true", help="the result as one JSON document")
+    return add
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command."""
+    if options.data and not options.data.is_dir():
+        raise CommandError(
+            f"--data is no folder. Received: '{options.data}'. Leave it out to have the files "
+            "fetched."
+        )
+    from tfx_pipeline.configs import get_preset
+
+    config = get_preset(options.preset)
+    result = run_pipeline(config, options)
+    place = workspace.Workspace(options.runs, options.preset)
+    from tfx_pipeline.commands import baselines, metrics
+
+    slices = metrics.choose_slices(config, result.slices)
+    found = baselines.load_baselines(config, place, slices)
+    if options.json:
+        print(json.dumps({**result.to_dict(), "baselines": found}, indent=2))
+    else:
+        _print_report(config, result, found)
+    if not result.passed:
+        return FAILURE
+    if options.demo:
+        from tfx_pipeline.commands import demo
+
+        demo.run(config, place)
+    return 0
+
+
+def run_pipeline(config: Any, options: argparse.Namespace) -> Any:
+    """Runs the pipeline. Tests put another in its place.
+
+    With `--json` the progress goes to the error stream, so that the output is one document.
+    """
+    from tfx_pipeline import local_runner
+
+    try:
+        return local_runner.run(
+            config,
+            data_dir=options.data,
+            runs_dir=options.runs,
+            cache_dir=options.cache,
+            out=sys.stderr if options.json else None,
+        )
+    except local_runner.PipelineError as error:
+        raise CommandError(str(error)) from error
+
+
+def _print_report(config: Any, result: Any, found: Any) -> None:
+    from tfx_pipeline import tables
+    from tfx_pipeline.commands import metrics
+
+    console = tables.make_console()
+    console.print()
+    for table in metrics.make_metrics_tables(config, result.metrics, result.slices, found):
+        console.print(table)
+    verdicts = [[v.gate, tables.format_verdict(v.passed), v.detail] for v in result.verdicts]
+    columns = ("gate", "verdict", "detail")
+    console.print(tables.make_rows_table("Gates", columns, verdicts, text_columns=3))
+    cached = sum(component.cached for component in result.components)
+    time = tables.format_seconds(result.seconds)
+    console.print(f"{len(result.components)} components in {time}, {cached} from the cache")
+    if not result.passed:
+        console.print(f"not pushed: {result.reason}")
+    elif result.is_new:
+        console.print(f"model pushed to {result.pushed}")
+    else:
+        console.print(f"model unchanged, pushed before to {result.pushed}")

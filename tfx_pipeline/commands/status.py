@@ -1,0 +1,97 @@
+"""`addrl status`: which versions there are, which one answers, and what the last run found."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+from typing import Any
+
+from tfx_pipeline.commands import asking, parser, workspace
+
+# Long enough for a server on this machine; nobody waits half a minute for a status.
+_TIMEOUT = 2.0
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Adds the command."""
+    add = subparsers.add_parser(
+        "status",
+        help="show the pushed versions and which one is served",
+        description="Shows the pushed versions, which one a server answers with, and the last run.",
+    )
+    parser.add_preset(add)
+    parser.add_address(add)
+    add.set_defaults(timeout=_TIMEOUT)
+    add.add_argument("--json", action="store_true", help="one JSON document")
+    return add
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command."""
+    from tfx_pipeline.results import load_last_result
+
+    place = workspace.Workspace(options.runs, options.preset)
+    states = load_states(options)
+    result = load_last_result(options.runs, options.preset)
+    document = {
+        "preset": options.preset,
+        "versions": place.list_versions(),
+        "retired": workspace.list_versions(place.retired),
+        "address": options.address,
+        "server": states,
+        "last_run": None
+        if result is None
+        else {"metrics": result.metrics, "passed": result.passed, "pushed": result.pushed},
+    }
+    if options.json:
+        print(json.dumps(document, indent=2))
+    else:
+        _print(document, place)
+    return 0
+
+
+def load_states(options: argparse.Namespace) -> dict[int, str] | None:
+    """Asks the server for the state of each version; None where no server answers."""
+    from serving.errors import ServingError
+
+    try:
+        with asking.make_client(options.address, options.timeout) as client:
+            return {status.version: status.state for status in client.status()}
+    except ServingError:
+        return None
+
+
+def _print(document: dict[str, Any], place: workspace.Workspace) -> None:
+    from tfx_pipeline import tables
+
+    console = tables.make_console()
+    states = document["server"]
+    rows = [
+        [str(version), _when(place, version), (states or {}).get(version, "–")]
+        for version in document["versions"]
+    ]
+    if rows:
+        columns = ("version", "pushed", f"at {document['address']}")
+        console.print(tables.make_rows_table("Pushed versions", columns, rows, text_columns=3))
+    else:
+        console.print(f"No version is pushed. Push one with `addrl run {place.preset}`.")
+    if document["retired"]:
+        console.print(f"rolled back: {', '.join(map(str, document['retired']))}")
+    if states is None:
+        console.print(
+            f"No server answers at {document['address']}. Start one with "
+            f"`addrl serve {place.preset}`."
+        )
+    last = document["last_run"]
+    if last:
+        figures = ", ".join(
+            f"{name} {value:.4f}" for name, value in sorted(last["metrics"].items())
+        )
+        verdict = "accepted" if last["passed"] else "refused"
+        console.print(f"last run: {verdict}, {figures}")
+
+
+def _when(place: workspace.Workspace, version: int) -> str:
+    seconds = (place.serving / str(version)).stat().st_mtime
+    return f"{datetime.datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}"

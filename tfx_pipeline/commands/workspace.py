@@ -1,0 +1,113 @@
+"""Where a preset's run keeps its things, and what is read back from there."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Workspace:
+    """The folder of one preset.
+
+    Args:
+        runs: The folder of all runs.
+        preset: Name of the preset.
+    """
+
+    runs: Path
+    preset: str
+
+    @property
+    def root(self) -> Path:
+        return self.runs / self.preset
+
+    @property
+    def data(self) -> Path:
+        """The canonical tables."""
+        return self.root / "data"
+
+    @property
+    def serving(self) -> Path:
+        """The pushed versions, one folder each."""
+        return self.root / "serving"
+
+    @property
+    def retired(self) -> Path:
+        """Versions that were rolled back."""
+        return self.root / "retired"
+
+    @property
+    def baselines(self) -> Path:
+        return self.root / "baselines.json"
+
+    @property
+    def server_log(self) -> Path:
+        return self.root / "logs" / "server.log"
+
+    def list_versions(self) -> list[int]:
+        """Lists the pushed versions, newest first."""
+        return list_versions(self.serving)
+
+
+def list_versions(folder: Path) -> list[int]:
+    """Lists the versions in a folder, newest first; none where there is no folder."""
+    if not folder.is_dir():
+        return []
+    names = (entry.name for entry in folder.iterdir() if entry.is_dir())
+    return sorted((int(name) for name in names if name.isascii() and name.isdigit()), reverse=True)
+
+
+def load_json(path: Path) -> Any:
+    """Loads a JSON file; None where it is missing or damaged, as after a kill."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file as a whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file as a whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_titles(data: Path) -> Mapping[str, str]:
+    """Loads the title of each item out of the canonical items table.
+
+    Args:
+        data: The canonical directory.
+
+    Returns:
+        Titles by item id; nothing where the table or its titles are missing, because a client may
+        ask a server whose data lie elsewhere.
+    """
+    files = sorted(data.glob("items/*.parquet"))
+    if not files:
+        return {}
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    titles: dict[str, str] = {}
+    try:
+        for file in files:
+            table = pq.read_table(file, columns=["item_id", "title"]).to_pydict()
+            pairs = zip(table["item_id"], table["title"], strict=True)
+            titles.update((str(item), title) for item, title in pairs if title)
+    except (pa.ArrowException, KeyError, OSError):
+        return {}
+    return titles

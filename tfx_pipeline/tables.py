@@ -1,0 +1,142 @@
+"""Tables for people, in colour at a terminal. `NO_COLOR` and pipes get plain text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+# A pipe has no width, and a log that was cut at 80 columns has lost what it was kept for.
+_WIDTH_OF_A_PIPE = 240
+_SOURCES = {
+    "user": "known user",
+    "history": "from the history given",
+    "prior": "unknown user: popular items",
+}
+_LONGEST_TITLE = 44
+
+
+def make_console(stream: TextIO | None = None) -> Console:
+    """Makes a console on a stream; the standard output where None."""
+    stream = stream or sys.stdout
+    is_terminal = stream.isatty()
+    # Guesses such as highlighting numbers in titles would be noise.
+    return Console(
+        file=stream,
+        width=None if is_terminal else _WIDTH_OF_A_PIPE,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        soft_wrap=False,
+    )
+
+
+def make_table(title: str = "") -> Table:
+    """Makes an empty table in the style of all others."""
+    return Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+    )
+
+
+def make_recommendations_table(
+    answer: Any,
+    titles: Mapping[str, str],
+    headings: Mapping[str, str],
+    before: Mapping[str, int] | None = None,
+) -> Table:
+    """Makes the table of one user's list.
+
+    Args:
+        answer: `serving.results.Recommendations`.
+        titles: Title by item id; the ids alone where there is none.
+        headings: Heading by name of a contribution.
+        before: Rank by item id in another list, to show how the items moved; an item that it
+            lacks is marked as new.
+
+    Returns:
+        One row an item: rank, title, score, what each attribute adds, and the item's values.
+    """
+    whose = f"user {answer.user_id}" if answer.user_id else "no user"
+    source = _SOURCES.get(answer.source, answer.source)
+    table = make_table(f"{whose} ({source}), model version {answer.model_version}")
+    table.add_column("rank", justify="right")
+    if before is not None:
+        table.add_column("before", justify="right")
+    table.add_column("item", no_wrap=True, overflow="ellipsis", max_width=_LONGEST_TITLE)
+    table.add_column("score", justify="right", style="bold", no_wrap=True)
+    for name in headings:
+        table.add_column(headings[name], justify="right")
+    table.add_column("values", no_wrap=True, overflow="ellipsis")
+    for rank, item in enumerate(answer.items, start=1):
+        moved = [] if before is None else [_format_move(rank, before.get(item.item_id))]
+        title = titles.get(item.item_id)
+        table.add_row(
+            str(rank),
+            *moved,
+            f"{title} ({item.item_id})" if title else item.item_id,
+            f"{item.score:.3f}",
+            *(_format_contribution(item.contributions[name]) for name in headings),
+            " · ".join(value or "–" for value in item.attribute_values.values()),
+        )
+    if not answer.items:
+        table.add_row("–", *(["–"] if before is not None else []), "nothing is left", "–")
+    return table
+
+
+def make_rows_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str | Text]], text_columns: int = 1
+) -> Table:
+    """Makes a table whose first columns are text and whose others are figures.
+
+    Args:
+        title: Heading of the table.
+        columns: Headings of the columns.
+        rows: Cells, as many a row as there are columns.
+        text_columns: How many columns are aligned to the left.
+    """
+    table = make_table(title)
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="left" if position < text_columns else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def format_verdict(passed: bool) -> Text:
+    """Formats whether a gate lets a model pass."""
+    return Text("passed", style="green") if passed else Text("REFUSED", style="bold red")
+
+
+def format_seconds(seconds: float) -> str:
+    """Formats a duration: seconds below two minutes, minutes and seconds above."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def _format_contribution(value: float) -> Text:
+    """Formats a contribution: green where it argues for the item, red where against."""
+    text = f"{value:+.3f}"
+    if float(text) == 0:
+        return Text("0", style="dim")
+    return Text(text, style="green" if value > 0 else "red")
+
+
+def _format_move(rank: int, before: int | None) -> Text:
+    if before is None:
+        return Text("new", style="cyan")
+    if before == rank:
+        return Text(f"{before}  ", style="dim")
+    up = rank < before
+    return Text(f"{before} {'↑' if up else '↓'}", style="cyan" if up else "dim")
