@@ -124,9 +124,9 @@ CONTRACT: Mapping[str, SignatureSpec] = {
     ),
     "serving_default": SignatureSpec(
         inputs={"examples": _spec("string", "B")},
-        # Rank left open: [K] as in `recommend`, or [B, K], which TFX's RunInference and the row
-        # form of REST need because they cut every output into one row an example.
-        outputs={**_RECOMMEND_OUTPUTS, "contribution_names": TensorSpec("string", None)},
+        # One row of names an example, because TFX's RunInference (and REST in row form) cut every
+        # output into rows and refuse one whose first dimension is not the batch.
+        outputs={**_RECOMMEND_OUTPUTS, "contribution_names": _spec("string", "B", "K")},
     ),
     "evaluate": SignatureSpec(
         inputs={"examples": _spec("string", "B")},

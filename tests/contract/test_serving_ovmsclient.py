@@ -6,7 +6,6 @@ names, which cannot be done twice in one process.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -36,9 +35,6 @@ print(json.dumps({
 """
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("ovmsclient") is None, reason="ovmsclient is not installed"
-)
 def test_ovmsclient_reads_status_metadata_and_predictions():
     server = start_server()
     done = subprocess.run(

@@ -22,6 +22,7 @@ NEUTRAL = {
     "attribute_targets": [[""]],
     "attribute_filters": [[""]],
 }
+_PAIR = {"user_id": "u0", "item_id": "i0", "history_ids": [""]}
 
 
 def _ask(path: str, document=None) -> tuple[int, dict]:
@@ -75,6 +76,8 @@ def test_default_signature_takes_serialised_examples():
     _, answer = _ask("addrl:predict", {"inputs": [{"b64": ""}]})
     assert answer["outputs"]["source"] == ["prior"]
     assert answer["outputs"]["item_ids"] == [["i0", "i1", "i2"]]
+    _, rows = _ask("addrl:predict", {"instances": [{"b64": ""}, {"b64": ""}]})
+    assert [row["item_ids"] for row in rows["predictions"]] == [["i0", "i1", "i2"]] * 2
 
 
 def test_status_and_metadata():
@@ -99,6 +102,12 @@ def test_status_and_metadata():
         ("addrl/versions/9:predict", {"instances": [{"b64": ""}]}, 404, "9"),
         ("addrl:predict", {"signature_name": "x", "inputs": []}, 400, '"x"'),
         ("addrl:shrug", {}, 400, "Malformed request"),
+        (
+            "addrl:predict",
+            {"signature_name": "explain", "instances": [_PAIR] * 2},
+            400,
+            "inconsistent batch size",
+        ),
         (
             "addrl:predict",
             {"signature_name": "recommend", "inputs": {"user_id": ["u0"]}},

@@ -239,7 +239,9 @@ def make_signatures(module) -> dict:
     def serving_default(examples):
         user_id = _parse(tf, examples)["user_id"]
         neutral = (none, none, no, ones, none, none)
-        return module.rank(user_id, default_k, *neutral)
+        outputs = module.rank(user_id, default_k, *neutral)
+        outputs["contribution_names"] = tf.tile([CHUNKS], [tf.size(examples), 1])
+        return outputs
 
     @tf.function(input_signature=[ids])
     def evaluate(examples):

@@ -80,6 +80,12 @@ def test_slices_may_have_any_strings():
     assert "'year'" in compare_signatures({**CONTRACT, "evaluate_slices": bad})[0]
 
 
+def test_default_signature_has_one_row_an_example():
+    # tfx_bsl's RunInference refuses an output whose first dimension is not the batch.
+    outputs = CONTRACT["serving_default"].outputs
+    assert all(spec.shape[0] == "B" for spec in outputs.values())
+
+
 def test_conversion_of_a_signature_def():
     message = protos.SignatureDef()
     message.inputs["k"].dtype = 3
