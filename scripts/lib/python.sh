@@ -36,7 +36,8 @@ probe_python() { # probe_python COMMAND: sets PYTHON_FOUND, PYTHON_VERSION, PYTH
     local path answer
     path=$(command -v "$1" 2>/dev/null) || { REASON="it is not there"; return 1; }
     if ! answer=$("$path" -I -c "$PROBE" "$MIN_PYTHON" "$MAX_PYTHON" 2>&1); then
-        REASON=$(tail -n 1 <<< "$answer")
+        REASON=$(head -n 1 <<< "$answer")  # A shim explains in several lines, the first is enough.
+        [[ $REASON == Traceback* ]] && REASON=$(tail -n 1 <<< "$answer")
         return 1
     fi
     read -r PYTHON_FOUND PYTHON_VERSION PYTHON_LIB <<< "$answer"
@@ -51,7 +52,7 @@ find_python() {
         probe_python "$PYTHON" && return
         fail "cannot use PYTHON=$PYTHON" "$REASON (needed: CPython $range)" "$remedy"
     fi
-    for name in python3.11 /usr/bin/python3.11 python3.13 python3.12 python3 /usr/bin/python3; do
+    for name in python3.{11,13,12} python3 /usr/bin/python3.11 /usr/bin/python3; do
         probe_python "$name" && return
         [[ $REASON == "it is not there" ]] || notes+="; $name: $REASON"
     done
