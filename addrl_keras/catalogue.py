@@ -17,8 +17,8 @@ class AttributeValues:
 
     Args:
         names: The `num_values` values, as clients spell them.
-        matrix: CSR `[num_items, num_values]`, 1 where the item has the value. Several ones in a row make the attribute
-            multi-valued; an empty row means that the value is not known.
+        matrix: CSR `[num_items, num_values]`, 1 where the item has the value. Several ones in a row
+            make the attribute multi-valued; an empty row means that the value is not known.
     """
 
     names: tuple[str, ...]
@@ -30,7 +30,7 @@ class AttributeValues:
         return np.asarray(self.matrix.sum(axis=1)).ravel() > 0
 
     def distribution(self) -> scipy.sparse.csr_matrix:
-        """Rows of `matrix` divided by their sum, `[num_items, num_values]`; empty rows stay empty."""
+        """`matrix` with rows adding up to 1, `[num_items, num_values]`; empty rows stay empty."""
         return normalize_rows(self.matrix, order=1)
 
     def rows(self) -> list[tuple[str, ...]]:
@@ -47,7 +47,8 @@ class Catalogue:
     Args:
         item_ids: The `num_items` ids; their order is the model's internal item index.
         values: `AttributeValues` by attribute name.
-        features: CSR `[num_items, dim]` by name of content modality. An empty row is a missing modality.
+        features: CSR `[num_items, dim]` by name of content modality. An empty row is a missing
+            modality.
     """
 
     item_ids: tuple[str, ...]
@@ -65,19 +66,26 @@ class Catalogue:
         if len(set(self.item_ids)) != len(self.item_ids):
             seen: set[str] = set()
             twice = next(i for i in self.item_ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
-            raise ValueError(f"Item id {twice!r} occurs more than once in the catalogue; ids must be unique.")
+            raise ValueError(
+                f"Item id {twice!r} occurs more than once in the catalogue; ids must be unique."
+            )
         if "" in self.item_ids:
-            raise ValueError("An item has the empty id, which the serving contract uses as padding.")
+            raise ValueError(
+                "An item has the empty id, which the serving contract uses as padding."
+            )
         for what, names, parts in (
             ("attribute", config.attribute_names, {n: v.matrix for n, v in self.values.items()}),
             ("modality", tuple(m.name for m in config.content_modalities), self.features),
         ):
             for name in names:
                 if name not in parts:
-                    raise ValueError(f"The catalogue lacks the {what} {name!r}. It has: {sorted(parts)}")
+                    raise ValueError(
+                        f"The catalogue lacks the {what} {name!r}. It has: {sorted(parts)}"
+                    )
                 if parts[name].shape[0] != self.num_items:
                     raise ValueError(
-                        f"The {what} {name!r} has {parts[name].shape[0]} rows for {self.num_items} items."
+                        f"The {what} {name!r} must have one row per item, {self.num_items}. "
+                        f"Received: shape {parts[name].shape}"
                     )
 
 
@@ -104,7 +112,8 @@ class Interactions:
         """Raises `ValueError` on an empty training set or on shapes that differ."""
         if self.train.shape != self.validation.shape or self.train.shape[0] != len(self.user_ids):
             raise ValueError(
-                f"Interactions of {len(self.user_ids)} users have the shapes train {self.train.shape} and "
+                f"Interactions of {len(self.user_ids)} users have the shapes train "
+                f"{self.train.shape} and "
                 f"validation {self.validation.shape}; all must agree."
             )
         if not self.train.nnz:
@@ -112,7 +121,9 @@ class Interactions:
 
 
 def make_interactions(
-    item_ids: tuple[str, ...], train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarray, np.ndarray]
+    item_ids: tuple[str, ...],
+    train: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
 ) -> tuple[Interactions, int]:
     """Maps pairs of (user ids, item ids) to `Interactions`.
 
@@ -122,7 +133,8 @@ def make_interactions(
         validation: Likewise.
 
     Returns:
-        The interactions, and how many pairs were left out because their item is not in the catalogue.
+        The interactions, and how many pairs were left out because their item is not in the
+        catalogue.
     """
     index = {item: i for i, item in enumerate(item_ids)}
     users = sorted({*train[0].tolist(), *validation[0].tolist()})

@@ -1,14 +1,14 @@
-"""The closed-form start: an item-to-item teacher split, without loss, into what each attribute explains and what none does.
+"""The closed-form start: a teacher split, without loss, into what each attribute explains.
 
-With the teacher's weights `W` `[num_items, num_items]` (row: item in the history, column: item scored) and the items'
-value distributions `Y = [Y_1 .. Y_A]` side by side:
+With the teacher's weights `W` `[num_items, num_items]` (row: item in the history, column: item
+scored) and the items' value distributions `Y = [Y_1 .. Y_A]` side by side:
 
     A = W Y (Y'Y + ridge I)^-1     affinity of a history item to each value of each attribute
     R = W - A Y'                   what no attribute explains
     score(user, i) = sum_h sum_k <A_k[h], Y_k[i]> + sum_h R[h, i]
 
-The regression is joint over all attributes, so that correlated attributes do not count twice. `R` becomes a residual
-tower of low rank and a sparse memory of its largest remaining entries.
+The regression is joint over all attributes, so that correlated attributes do not count twice. `R`
+becomes a residual tower of low rank and a sparse memory of its largest remaining entries.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from addrl_keras.catalogue import Catalogue, normalize_rows
 from addrl_keras.config import StartConfig
 
 
-def compute_gram(history: scipy.sparse.csr_matrix, catalogue: Catalogue, start: StartConfig) -> np.ndarray:
+def compute_gram(
+    history: scipy.sparse.csr_matrix, catalogue: Catalogue, start: StartConfig
+) -> np.ndarray:
     """Computes `X' diag(n^-user_exponent) X + sum_s weight_s F_s F_s'`.
 
     Args:
@@ -47,7 +49,9 @@ def compute_gram(history: scipy.sparse.csr_matrix, catalogue: Catalogue, start: 
     return gram.astype(np.float32)
 
 
-def compute_teacher(history: scipy.sparse.csr_matrix, catalogue: Catalogue, start: StartConfig) -> np.ndarray:
+def compute_teacher(
+    history: scipy.sparse.csr_matrix, catalogue: Catalogue, start: StartConfig
+) -> np.ndarray:
     """Computes the teacher's item-to-item weights.
 
     Source: EASE, Steck 2019 (arXiv 1905.03375), with side information in the Gram matrix.
@@ -63,7 +67,9 @@ def compute_teacher(history: scipy.sparse.csr_matrix, catalogue: Catalogue, star
     return compute_ease_weights(compute_gram(history, catalogue, start), start.ease_lambda)
 
 
-def compute_affinity(weights: np.ndarray, distributions: Sequence[np.ndarray], ridge: float) -> list[np.ndarray]:
+def compute_affinity(
+    weights: np.ndarray, distributions: Sequence[np.ndarray], ridge: float
+) -> list[np.ndarray]:
     """Regresses the teacher's weights on the items' value distributions, all attributes together.
 
     Args:
@@ -82,11 +88,13 @@ def compute_affinity(weights: np.ndarray, distributions: Sequence[np.ndarray], r
     return [part.astype(np.float32) for part in np.split(solution, borders, axis=1)]
 
 
-def compute_remainder(weights: np.ndarray, affinity: Sequence[np.ndarray], distributions: Sequence[np.ndarray]) -> np.ndarray:
+def compute_remainder(
+    weights: np.ndarray, affinity: Sequence[np.ndarray], distributions: Sequence[np.ndarray]
+) -> np.ndarray:
     """Computes `R = W - sum_k A_k Y_k'` with a zero diagonal, `[num_items, num_items]`.
 
-    The diagonal says how an item in the history scores itself. Such an item is never recommended to its owner, so the
-    low rank of the residual tower is not spent on it.
+    The diagonal says how an item in the history scores itself. Such an item is never recommended to
+    its owner, so the low rank of the residual tower is not spent on it.
     """
     remainder = weights - np.concatenate(affinity, axis=1) @ np.concatenate(distributions, axis=1).T
     np.fill_diagonal(remainder, 0.0)
@@ -94,12 +102,15 @@ def compute_remainder(weights: np.ndarray, affinity: Sequence[np.ndarray], distr
 
 
 def compute_residual_tower(
-    history: scipy.sparse.csr_matrix, remainder: np.ndarray, dim: int, generator: np.random.Generator
+    history: scipy.sparse.csr_matrix,
+    remainder: np.ndarray,
+    dim: int,
+    generator: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Factorises the remainder as the users see it.
 
-    The item vectors `V` are the top right singular vectors of `diag(n)^-1/2 X R`, in a random rotation that spreads
-    their energy evenly over the dimensions; the query vectors are `R V`.
+    The item vectors `V` are the top right singular vectors of `diag(n)^-1/2 X R`, in a random
+    rotation that spreads their energy evenly over the dimensions; the query vectors are `R V`.
 
     Args:
         history: Binary CSR `[num_users, num_items]`.
@@ -130,8 +141,8 @@ def compute_memory(remainder: np.ndarray, size: int) -> tuple[np.ndarray, np.nda
         size: Entries per column, at most `num_items`.
 
     Returns:
-        `(source, weight)`, int64 and float32 `[num_items, size]`: row `i` lists, in ascending order, the history items
-        that argue for or against item `i`, and how much.
+        `(source, weight)`, int64 and float32 `[num_items, size]`: row `i` lists, in ascending
+        order, the history items that argue for or against item `i`, and how much.
     """
     by_target = np.ascontiguousarray(remainder.T)
     source = np.argpartition(-np.abs(by_target), size - 1, axis=1)[:, :size]
@@ -144,11 +155,13 @@ def compute_value_embedding(affinity: np.ndarray, dim: int) -> np.ndarray:
     """Computes an orthonormal embedding of an attribute's values that keeps most of the affinity.
 
     Returns:
-        Float32 `[num_values, min(dim, num_values)]`: the identity where it fits, else the top right singular vectors of
-        `affinity` `[num_items, num_values]`.
+        Float32 `[num_values, min(dim, num_values)]`: the identity where it fits, else the top right
+        singular vectors of `affinity` `[num_items, num_values]`.
     """
     num_values = affinity.shape[1]
     if num_values <= dim:
         return np.eye(num_values, dtype=np.float32)
-    _, vectors = scipy.linalg.eigh(affinity.T @ affinity, subset_by_index=(num_values - dim, num_values - 1))
+    _, vectors = scipy.linalg.eigh(
+        affinity.T @ affinity, subset_by_index=(num_values - dim, num_values - 1)
+    )
     return np.ascontiguousarray(vectors, dtype=np.float32)

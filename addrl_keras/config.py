@@ -1,7 +1,8 @@
-"""What a model is made of: attributes, modalities, architecture, losses and training, as frozen dataclasses.
+"""What a model is made of: attributes, modalities, architecture, losses, training.
 
-Nothing here imports TensorFlow, so a command line can read and validate a configuration in milliseconds. Nothing in the
-model knows the name of an attribute: adding or removing one is an edit of `Config.attributes` and of nothing else.
+Nothing here imports TensorFlow, so a command line can read and validate a configuration in
+milliseconds. Nothing in the model knows the name of an attribute: adding or removing one is an edit
+of `Config.attributes` and of nothing else.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 def _validate_name(what: str, name: str) -> None:
     if not isinstance(name, str) or not _NAME.match(name):
         raise ValueError(
-            f"The name of a {what} must match {_NAME.pattern!r}, because it becomes the name of a feature, "
-            f"a chunk and a command-line option. Received: {name!r}"
+            f"The name of a {what} must match {_NAME.pattern!r}, because it becomes the name of a "
+            f"feature, a chunk and a command-line option. Received: {name!r}"
         )
 
 
-def _validate_range(owner: str, name: str, value: float, low: float, high: float = float("inf")) -> None:
+def _validate_range(
+    owner: str, name: str, value: float, low: float, high: float = float("inf")
+) -> None:
     if not low <= value <= high:
         raise ValueError(f"{owner}.{name} must lie in [{low}, {high}]. Received: {value!r}")
 
@@ -43,7 +46,8 @@ class Attribute:
 
     Args:
         name: The attribute's name, as clients and reports spell it.
-        column: Column of the canonical `items` table. A list column makes the attribute multi-valued.
+        column: Column of the canonical `items` table. A list column makes the attribute
+            multi-valued.
         kind: `numeric` (quantile bins) or `categorical` (a vocabulary).
         bins: Number of quantile bins of a numeric attribute.
         max_values: Size of a categorical attribute's vocabulary; rarer values become `(other)`.
@@ -61,7 +65,9 @@ class Attribute:
         """Raises `ValueError` that names the field, the value received and what is allowed."""
         _validate_name("attribute", self.name)
         if self.name in (RESIDUAL, MEMORY):
-            raise ValueError(f"{self.name!r} names a chunk without an attribute; choose another name.")
+            raise ValueError(
+                f"{self.name!r} names a chunk without an attribute; choose another name."
+            )
         owner = f"attribute {self.name!r}"
         _validate_choice(owner, "kind", self.kind, ("numeric", "categorical"))
         _validate_range(owner, "bins", self.bins, 2, 1000)
@@ -79,8 +85,8 @@ class Modality:
     Args:
         name: The modality's name.
         column: Column of the canonical `items` table (not used by the `id` encoder).
-        encoder: `id` (a free embedding per item), `text` (a bag of the words of a string, weighted by tf-idf) or `bag`
-            (a bag of the entities of a list column, weighted by tf-idf).
+        encoder: `id` (a free embedding per item), `text` (a bag of the words of a string, weighted
+            by tf-idf) or `bag` (a bag of the entities of a list column, weighted by tf-idf).
         max_tokens: Size of the vocabulary of a `text` or `bag` modality.
         min_count: Items a token must occur in to enter the vocabulary.
     """
@@ -99,15 +105,18 @@ class Modality:
         _validate_range(owner, "max_tokens", self.max_tokens, 1)
         _validate_range(owner, "min_count", self.min_count, 1)
         if self.encoder != "id" and not self.column:
-            raise ValueError(f"{owner} with encoder {self.encoder!r} needs a column of the items table.")
+            raise ValueError(
+                f"{owner} with encoder {self.encoder!r} needs a column of the items table."
+            )
 
 
 @dataclasses.dataclass(frozen=True)
 class StartConfig:
     """The closed-form start: which item-to-item weights `W` the towers are built from.
 
-    `W` is EASE (Steck 2019) on the Gram matrix `X' diag(n^-user_exponent) X + sum_s weight_s F_s F_s'`, where `F_s` are
-    the L2-normalised rows of a modality or the values of an attribute: side information enters as more "users".
+    `W` is EASE (Steck 2019) on the Gram matrix `X' diag(n^-user_exponent) X + sum_s weight_s F_s
+    F_s'`, where `F_s` are the L2-normalised rows of a modality or the values of an attribute: side
+    information enters as more "users".
 
     Args:
         kind: `closed_form`, or `random` for a start without a teacher.
@@ -138,13 +147,14 @@ class ModelConfig:
     """The architecture of the two towers.
 
     Args:
-        chunk_dim: Width `c` of a modality's chunk, and the largest width of an attribute chunk in the score.
+        chunk_dim: Width `c` of a modality's chunk, and the largest width of an attribute chunk in
+            the score.
         residual_dim: Width of the residual chunk in the score.
         memory_size: Entries kept per item of the sparse memory chunk; 0 leaves the chunk out.
         fusion: `attention` over modalities, or `uniform` weights.
         user_embedding: Adds a free embedding per known user to the user tower.
-        target_strength: How strongly a wanted value (`attribute_targets`) acts: the boost of an item that has the value,
-            in standard deviations of the user's scores over the catalogue.
+        target_strength: How strongly a wanted value (`attribute_targets`) acts: the boost of an
+            item that has the value, in standard deviations of the user's scores over the catalogue.
         evidence: Number of past items that `explain` returns.
     """
 
@@ -193,13 +203,16 @@ class TrainingConfig:
     """How the model is fitted.
 
     Args:
-        content_epochs: Passes over the items that train the content side (modality chunks, fusion, heads) alone.
-        epochs: Largest number of passes over the users; the best one on validation is kept, the start counts as one.
+        content_epochs: Passes over the items that train the content side (modality chunks, fusion,
+            heads) alone.
+        epochs: Largest number of passes over the users; the best one on validation is kept, the
+            start counts as one.
         batch_size: Users per step.
         item_batch_size: Items per step for the content losses.
         learning_rate: Of Adam, for the towers, with cosine decay.
         content_learning_rate: Of Adam, for the content side.
-        keep_share: Bounds of the random share of a history that the user tower sees; the rest are the targets.
+        keep_share: Bounds of the random share of a history that the user tower sees; the rest are
+            the targets.
         patience: Epochs without a better validation NDCG after which training stops.
         refit: Fit again on train + validation, for the number of epochs found on validation.
         seed: Of every generator.
@@ -227,7 +240,10 @@ class TrainingConfig:
         _validate_range("training", "patience", self.patience, 1)
         low, high = self.keep_share
         if not 0.0 < low <= high < 1.0:
-            raise ValueError(f"training.keep_share must satisfy 0 < low <= high < 1. Received: {self.keep_share!r}")
+            raise ValueError(
+                "training.keep_share must satisfy 0 < low <= high < 1. "
+                f"Received: {self.keep_share!r}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,7 +251,8 @@ class Config:
     """A whole model.
 
     Example:
-        >>> config = Config(attributes=(Attribute("genre", "genres"),), modalities=(Modality("id", encoder="id"),))
+        >>> genre, item_id = Attribute("genre", "genres"), Modality("id", encoder="id")
+        >>> config = Config(attributes=(genre,), modalities=(item_id,))
         >>> config.validate()
         >>> config.chunk_names
         ('genre', 'residual', 'memory')
@@ -252,21 +269,30 @@ class Config:
         """Raises `ValueError` that names the part, the value received and what is allowed."""
         if not self.attributes:
             raise ValueError("A model needs at least one attribute. Received: no attributes")
-        for part in (*self.attributes, *self.modalities, self.start, self.model, self.losses, self.training):
+        parts: tuple[Any, ...] = (*self.attributes, *self.modalities)
+        for part in (*parts, self.start, self.model, self.losses, self.training):
             part.validate()
-        for what, parts in (("attribute", self.attributes), ("modality", self.modalities)):
-            names = [part.name for part in parts]
-            for name in sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"Two {what} entries are called {name!r}; names must be unique.")
+        # One name for an attribute and a modality would make `side_information` ambiguous.
+        names = (*self.attribute_names, *self.modality_names)
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"The names of attributes and modalities must be unique. Received: {name!r} twice"
+                )
         if sum(modality.encoder == "id" for modality in self.modalities) != 1:
-            names = [modality.name for modality in self.modalities]
-            raise ValueError(f"Exactly one modality must have the encoder 'id'. Received: {names}")
-        known = {part.name for part in (*self.attributes, *self.content_modalities)}
+            raise ValueError(
+                "Exactly one modality must have the encoder 'id'. "
+                f"Received: {[(part.name, part.encoder) for part in self.modalities]}"
+            )
+        self._validate_side_information()
+
+    def _validate_side_information(self) -> None:
+        known = {*self.attribute_names, *(part.name for part in self.content_modalities)}
         for name, _ in self.start.side_information:
             if name not in known:
                 raise ValueError(
-                    f"start.side_information names {name!r}, which is neither an attribute nor a content modality. "
-                    f"Known: {', '.join(sorted(known))}"
+                    "start.side_information must name attributes or content modalities, out of "
+                    f"{', '.join(sorted(known))}. Received: {name!r}"
                 )
 
     @property
@@ -291,7 +317,7 @@ class Config:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the canonical items table that the model needs, beside `item_id`."""
-        parts = (*self.attributes, *self.content_modalities)
+        parts: tuple[Any, ...] = (*self.attributes, *self.content_modalities)
         return tuple(dict.fromkeys(part.column for part in parts))
 
     def to_dict(self) -> dict[str, Any]:
@@ -302,7 +328,9 @@ class Config:
     def from_dict(cls, data: Mapping[str, Any]) -> Config:
         """Inverse of `to_dict`; lists are taken for tuples, as JSON returns them."""
         start = dict(data.get("start", {}))
-        start["side_information"] = tuple((name, weight) for name, weight in start.get("side_information", ()))
+        start["side_information"] = tuple(
+            (name, weight) for name, weight in start.get("side_information", ())
+        )
         training = dict(data.get("training", {}))
         if "keep_share" in training:
             training["keep_share"] = tuple(training["keep_share"])

@@ -1,4 +1,4 @@
-"""The content side of the item tower: what an item's words and entities say about its attributes. Never sees the id."""
+"""The content side: what an item's words and entities say about its attributes, never its id."""
 
 from __future__ import annotations
 
@@ -23,30 +23,36 @@ Tensor = Any
 class ContentTower(keras.Model):
     """Turns the content of items into a distribution over the values of each attribute.
 
-    Per modality a chunked projection; an attention fuses the modalities per chunk; a head per attribute predicts its
-    value. Trained by the paper's three terms, weighted by `config.losses`.
+    Per modality a chunked projection; an attention fuses the modalities per chunk; a head per
+    attribute predicts its value. Trained by the paper's three terms, weighted by `config.losses`.
 
     Args:
         config: The model's configuration; it must have at least one content modality.
         num_values: Number of values of each attribute, in configured order.
 
     Call arguments:
-        features: List of float `[batch, dim_m]`, one per content modality. A zero row is a missing modality.
+        features: List of float `[batch, dim_m]`, one per content modality. A zero row is a missing
+            modality.
 
     Returns:
-        Dict with `logits` (list of `[batch, num_values_k]`), `weights` `[batch, num_chunks, num_modalities]`, `chunks`
-        `[batch, num_modalities, num_chunks, chunk_dim]` and `present` `[batch, num_modalities]`.
+        Dict with `logits` (list of `[batch, num_values_k]`), `weights` `[batch, num_chunks,
+        num_modalities]`, `chunks` `[batch, num_modalities, num_chunks, chunk_dim]` and `present`
+        `[batch, num_modalities]`.
     """
 
     def __init__(self, config: Config, num_values: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not config.content_modalities:
-            raise ValueError("A content tower needs at least one modality beside `id`. Received: none")
+            raise ValueError(
+                "A content tower needs at least one modality beside `id`. Received: none"
+            )
         self.config = config
         num_chunks = len(config.attributes) + 1
         seed = config.training.seed
         self.projections = [
-            ChunkedProjection(num_chunks, config.model.chunk_dim, seed=seed, name=f"{modality.name}_chunks")
+            ChunkedProjection(
+                num_chunks, config.model.chunk_dim, seed=seed, name=f"{modality.name}_chunks"
+            )
             for modality in config.content_modalities
         ]
         self.classifiers = [
@@ -55,11 +61,15 @@ class ContentTower(keras.Model):
         ]
         self.fusion = FusionAttention(config.model.fusion, seed=seed, name="fusion")
         self.heads = ValueHeads(num_values, seed=seed, name="value_heads")
-        self.trackers = {name: keras.metrics.Mean(name=name) for name in ("intra", "inter", "value", "loss")}
+        self.trackers = {
+            name: keras.metrics.Mean(name=name) for name in ("intra", "inter", "value", "loss")
+        }
 
     def build(self, input_shape: Sequence[tuple[int | None, ...]]) -> None:
         num_chunks, dim = len(self.config.attributes) + 1, self.config.model.chunk_dim
-        for projection, classifier, shape in zip(self.projections, self.classifiers, input_shape, strict=True):
+        for projection, classifier, shape in zip(
+            self.projections, self.classifiers, input_shape, strict=True
+        ):
             projection.build(shape)
             classifier.build((None, num_chunks, dim))
         self.fusion.build((None, len(input_shape), num_chunks, dim))
@@ -67,11 +77,20 @@ class ContentTower(keras.Model):
 
     def call(self, features: Sequence[Tensor]) -> dict[str, Any]:
         present = ops.stack([ops.any(feature != 0, axis=-1) for feature in features], axis=1)
-        chunks = ops.stack([layer(x) for layer, x in zip(self.projections, features, strict=True)], axis=1)
+        chunks = ops.stack(
+            [layer(x) for layer, x in zip(self.projections, features, strict=True)], axis=1
+        )
         fused, weights = self.fusion(chunks, present)
-        return {"logits": self.heads(fused), "weights": weights, "chunks": chunks, "present": present}
+        return {
+            "logits": self.heads(fused),
+            "weights": weights,
+            "chunks": chunks,
+            "present": present,
+        }
 
-    def compute_terms(self, features: Sequence[Tensor], labels: Sequence[Tensor], training: bool) -> dict[str, Tensor]:
+    def compute_terms(
+        self, features: Sequence[Tensor], labels: Sequence[Tensor], training: bool
+    ) -> dict[str, Tensor]:
         """Computes the unweighted terms `intra`, `inter` and `value`, each a scalar."""
         outputs = self.call(features)
         chunks, present = outputs["chunks"], outputs["present"]
@@ -79,20 +98,30 @@ class ContentTower(keras.Model):
         zero = ops.zeros((), chunks.dtype)
         intra = sum(
             (
-                disentangle.intra_modality(self.classifiers[m](chunks[:, m], training=training), present[:, m])
+                disentangle.intra_modality(
+                    self.classifiers[m](chunks[:, m], training=training), present[:, m]
+                )
                 for m in range(count)
             ),
             start=zero,
         )
         inter = sum(
             (
-                disentangle.inter_modality(chunks[:, a], chunks[:, b], ops.logical_and(present[:, a], present[:, b]))
+                disentangle.inter_modality(
+                    chunks[:, a], chunks[:, b], ops.logical_and(present[:, a], present[:, b])
+                )
                 for a in range(count)
                 for b in range(a + 1, count)
             ),
             start=zero,
         )
-        value = sum((disentangle.attribute_value(*pair) for pair in zip(outputs["logits"], labels, strict=True)), zero)
+        value = sum(
+            (
+                disentangle.attribute_value(*pair)
+                for pair in zip(outputs["logits"], labels, strict=True)
+            ),
+            zero,
+        )
         return {"intra": intra, "inter": inter, "value": value}
 
     def train_step(self, data: Any) -> dict[str, Any]:
@@ -111,10 +140,14 @@ class ContentTower(keras.Model):
 
 
 class ItemBatches(keras.utils.PyDataset):
-    """Shuffled batches of items with dense features and label distributions; only one batch is dense at a time."""
+    """Shuffled batches of items, features and label distributions; one is dense at a time."""
 
     def __init__(
-        self, features: Sequence[scipy.sparse.csr_matrix], labels: Sequence[np.ndarray], batch_size: int, seed: int
+        self,
+        features: Sequence[scipy.sparse.csr_matrix],
+        labels: Sequence[np.ndarray],
+        batch_size: int,
+        seed: int,
     ) -> None:
         super().__init__()
         self._features, self._labels, self._batch_size = features, labels, batch_size
@@ -138,12 +171,13 @@ def compute_distributions(
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Computes each item's distribution over the values of each attribute.
 
-    Where a value is known it is that value; elsewhere it is what the content tower predicts; where there is no content
-    either, the row is zero.
+    Where a value is known it is that value; elsewhere it is what the content tower predicts; where
+    there is no content either, the row is zero.
 
     Returns:
-        `(distributions, modality_weights)`: a list of float32 `[num_items, num_values_k]`, and the attention of each
-        attribute chunk, float32 `[num_items, num_attributes, num_content_modalities]`.
+        `(distributions, modality_weights)`: a list of float32 `[num_items, num_values_k]`, and the
+        attention of each attribute chunk, float32 `[num_items, num_attributes,
+        num_content_modalities]`.
     """
     known = [catalogue.values[name].distribution().toarray() for name in config.attribute_names]
     shape = (catalogue.num_items, len(config.attributes), len(config.content_modalities))
@@ -163,12 +197,14 @@ def compute_distributions(
     return known, weights
 
 
-def fit_content_tower(config: Config, catalogue: Catalogue, verbose: int = 0) -> tuple[ContentTower | None, Mapping]:
+def fit_content_tower(
+    config: Config, catalogue: Catalogue, verbose: int = 0
+) -> tuple[ContentTower | None, Mapping]:
     """Trains the content tower on the items whose values are known.
 
     Returns:
-        `(tower, history)`: the tower, or `None` where the configuration has no content modality or every content loss is
-        off; and the losses per epoch by name.
+        `(tower, history)`: the tower, or `None` where the configuration has no content modality or
+        every content loss is off; and the losses per epoch by name.
     """
     losses, training = config.losses, config.training
     if not config.content_modalities or not (losses.intra or losses.inter or losses.value):

@@ -19,9 +19,10 @@ Tensor = Any
 def write_saved_model(result: FitResult, directory: str) -> None:
     """Writes the model with the signatures of the serving contract.
 
-    `keras.export.ExportArchive` is used because `tf.saved_model.save` of a Keras 3 model makes a SavedModel that Python
-    loads and TensorFlow Serving does not (keras-team/keras issue 19274). Optional inputs get their neutral value through
-    `SignatureDef.defaults`, which the archive cannot write.
+    `keras.export.ExportArchive` is used because `tf.saved_model.save` of a Keras 3 model makes a
+    SavedModel that Python loads and TensorFlow Serving does not (keras-team/keras issue 19274).
+    Optional inputs get their neutral value through `SignatureDef.defaults`, which the archive
+    cannot write.
 
     Args:
         result: A fitted model.
@@ -31,9 +32,15 @@ def write_saved_model(result: FitResult, directory: str) -> None:
     archive = keras.export.ExportArchive()
     archive.track(recommender)
     # `serving_default` comes first: the archive makes its first endpoint the default one.
-    signatures = dict(sorted(recommender.input_signatures().items(), key=lambda item: item[0] != "serving_default"))
+    signatures = dict(
+        sorted(
+            recommender.input_signatures().items(), key=lambda item: item[0] != "serving_default"
+        )
+    )
     for name, inputs in signatures.items():
-        function = tf.function(getattr(recommender, name), input_signature=list(inputs.values()), autograph=False)
+        function = tf.function(
+            getattr(recommender, name), input_signature=list(inputs.values()), autograph=False
+        )
         archive.add_endpoint(name, function, input_signature=list(inputs.values()))
     archive.write_out(directory, verbose=False)
     write_defaults(directory, recommender.neutral_inputs())
@@ -55,7 +62,9 @@ def write_defaults(directory: str, defaults: Mapping[str, Mapping[str, Tensor]])
     signature_defs = saved_model.meta_graphs[0].signature_def
     for signature, values in defaults.items():
         if signature not in signature_defs:
-            raise ValueError(f"The SavedModel has no signature {signature!r}. It has: {sorted(signature_defs)}")
+            raise ValueError(
+                f"The SavedModel has no signature {signature!r}. It has: {sorted(signature_defs)}"
+            )
         for name, value in values.items():
             if name not in signature_defs[signature].inputs:
                 raise ValueError(

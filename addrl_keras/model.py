@@ -1,4 +1,4 @@
-"""The AD-DRL two-tower: a score is a sum over chunks, one per attribute, a residual and a memory."""
+"""The AD-DRL two-tower: a score is a sum over chunks, by attribute, residual and memory."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ class ModelShape:
 class AdDrl(keras.Model):
     """Scores the whole catalogue for users given by their histories.
 
-    `s(u, i) = sum_k <e_u^k, y_i^k> + memory(u, i)`. A score is a logit: one unit more multiplies the odds of the item by
-    `e`, and a chunk's part of the sum is that chunk's contribution.
+    `s(u, i) = sum_k <e_u^k, y_i^k> + memory(u, i)`. A score is a logit: one unit more multiplies
+    the odds of the item by `e`, and a chunk's part of the sum is that chunk's contribution.
 
     Args:
         config: The model's configuration.
         shape: The sizes of the data.
 
     Call arguments:
-        inputs: Dict with `history`, float 0/1 `[batch, num_items]`, and optionally `users`, int `[batch]`, the index of
-            the user or -1 (used only with `config.model.user_embedding`).
+        inputs: Dict with `history`, float 0/1 `[batch, num_items]`, and optionally `users`, int
+            `[batch]`, the index of the user or -1 (used only with `config.model.user_embedding`).
 
     Returns:
         Scores, float `[batch, num_items]`.
@@ -57,7 +57,8 @@ class AdDrl(keras.Model):
         config.validate()
         if len(shape.num_values) != len(config.attributes):
             raise ValueError(
-                f"The shape must give a number of values for each of {list(config.attribute_names)}. "
+                "The shape must give a number of values for each of "
+                f"{list(config.attribute_names)}. "
                 f"Received: num_values={shape.num_values}"
             )
         self.config, self.shape = config, shape
@@ -79,7 +80,9 @@ class AdDrl(keras.Model):
         )
         self.memory = None
         if config.model.memory_size:
-            self.memory = Memory(shape.num_items, min(config.model.memory_size, shape.num_items), name="memory")
+            self.memory = Memory(
+                shape.num_items, min(config.model.memory_size, shape.num_items), name="memory"
+            )
         self._seeds = keras.random.SeedGenerator(config.training.seed)
         self._mean_loss = keras.metrics.Mean(name="loss")
         self.built = True
@@ -104,12 +107,18 @@ class AdDrl(keras.Model):
         history = items * tf.cast(kept, items.dtype)
         with tf.GradientTape() as tape:
             scores = self({"history": history, "users": inputs["users"]}, training=True)
-            loss = self.config.losses.preference * preference.history_softmax(scores, history, items - history)
-        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+            loss = self.config.losses.preference * preference.history_softmax(
+                scores, history, items - history
+            )
+        self.optimizer.apply(
+            tape.gradient(loss, self.trainable_variables), self.trainable_variables
+        )
         self._mean_loss.update_state(loss)
         return {"loss": self._mean_loss.result()}
 
-    def compute_scores(self, history: Any, users: np.ndarray | None = None, batch_size: int = 512) -> np.ndarray:
+    def compute_scores(
+        self, history: Any, users: np.ndarray | None = None, batch_size: int = 512
+    ) -> np.ndarray:
         """Computes the scores of the whole catalogue, float32 `[num_users, num_items]`, in batches.
 
         Args:
@@ -127,9 +136,15 @@ class AdDrl(keras.Model):
         return np.concatenate(parts)
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "config": self.config.to_dict(), "shape": dataclasses.asdict(self.shape)}
+        return {
+            "name": self.name,
+            "config": self.config.to_dict(),
+            "shape": dataclasses.asdict(self.shape),
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> AdDrl:
-        shape = ModelShape(**{**config["shape"], "num_values": tuple(config["shape"]["num_values"])})
+        shape = ModelShape(
+            **{**config["shape"], "num_values": tuple(config["shape"]["num_values"])}
+        )
         return cls(Config.from_dict(config["config"]), shape, name=config["name"])

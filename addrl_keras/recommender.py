@@ -27,7 +27,8 @@ class UserState:
         history: Float 0/1 `[batch, num_items]`, what the user tower encodes.
         seen: Float 0/1 `[batch, num_items]`, all that the user is known to have.
         vectors: Float `[batch, dim]`; zero without a history.
-        extra: Float `[batch, num_items, 2]`: the popularity prior (only without a history) and the memory term.
+        extra: Float `[batch, num_items, 2]`: the popularity prior (only without a history) and the
+            memory term.
         source: String `[batch]`: `user`, `history` or `prior`.
     """
 
@@ -41,8 +42,8 @@ class UserState:
 class Recommender(tf.Module):
     """Recommends, explains, scores and ranks for the users and items of one fitted model.
 
-    Every public method is one signature of the serving contract. They work on eager tensors too, so a notebook can call
-    them without exporting anything.
+    Every public method is one signature of the serving contract. They work on eager tensors too, so
+    a notebook can call them without exporting anything.
 
     Args:
         result: A fitted model.
@@ -64,7 +65,10 @@ class Recommender(tf.Module):
         self._user_embedding = None if embedding is None else _constant(embedding.numpy())
         self._memory = None
         if model.memory is not None:
-            self._memory = _constant(model.memory.source.numpy()), _constant(model.memory.weight.numpy())
+            self._memory = (
+                _constant(model.memory.source.numpy()),
+                _constant(model.memory.weight.numpy()),
+            )
         self._index = AttributeTopK(model.chunk_dims, name="item_index")
         self._index.index(tf.convert_to_tensor(model.item_tower(None)), self._item_ids)
         distributions = [weight.numpy() for weight in model.item_tower.distributions]
@@ -114,7 +118,9 @@ class Recommender(tf.Module):
         user = self._resolve(user_id, history_ids)
         neutral = self._validate_weights(tf.ones((1, len(self.chunk_names))), tf.shape(user_id)[0])
         no_target = tf.zeros((tf.shape(user_id)[0], sum(self.steering.sizes)))
-        contributions = self._contributions(user, neutral, no_target, tf.zeros_like(user_id, tf.float32)[:, None], items[:, None])[:, 0]
+        contributions = self._contributions(
+            user, neutral, no_target, tf.zeros_like(user_id, tf.float32)[:, None], items[:, None]
+        )[:, 0]
         evidence_ids, evidence = self._evidence(user, items)
         return {
             "score": tf.reduce_sum(contributions, axis=-1),
@@ -126,7 +132,9 @@ class Recommender(tf.Module):
             "evidence_contributions": evidence,
         }
 
-    def similar_items(self, item_id: Tensor, k: Tensor, attribute_weights: Tensor) -> dict[str, Tensor]:
+    def similar_items(
+        self, item_id: Tensor, k: Tensor, attribute_weights: Tensor
+    ) -> dict[str, Tensor]:
         """Ranks the catalogue for somebody whose whole history is one item, without that item."""
         k = self._validate_k(k)
         items = self._require_items(item_id)
@@ -177,7 +185,9 @@ class Recommender(tf.Module):
             name: tf.where(items[:, None] < 0, MISSING, tf.gather(table, tf.maximum(items, 0)))
             for name, table in self._slices.items()
         }
-        slices = {name: value[:, 0] if value.shape[1] == 1 else value for name, value in slices.items()}
+        slices = {
+            name: value[:, 0] if value.shape[1] == 1 else value for name, value in slices.items()
+        }
         activity = tf.gather(self._activity, tf.maximum(users, 0))
         return {**slices, "user_activity": tf.where(users < 0, "none", activity)}
 
@@ -206,7 +216,10 @@ class Recommender(tf.Module):
         for name in ("serving_default", "evaluate", "evaluate_slices"):
             signatures[name] = {"examples": strings}
         return {
-            signature: {name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in inputs.items()}
+            signature: {
+                name: tf.TensorSpec(spec.shape, spec.dtype, name=name)
+                for name, spec in inputs.items()
+            }
             for signature, inputs in signatures.items()
         }
 
@@ -239,7 +252,9 @@ class Recommender(tf.Module):
         # Row -1 of the splits is an empty history, for the unknown user.
         row = tf.where(users < 0, tf.cast(tf.shape(self._history_splits)[0] - 2, tf.int64), users)
         histories = tf.RaggedTensor.from_row_splits(
-            tf.convert_to_tensor(self._history_items), tf.convert_to_tensor(self._history_splits), validate=False
+            tf.convert_to_tensor(self._history_items),
+            tf.convert_to_tensor(self._history_splits),
+            validate=False,
         )
         stored = make_multi_hot(tf.gather(histories, row).to_tensor(-1), self.num_items)
         from_request = tf.reduce_any(given > 0, axis=1)
@@ -249,23 +264,33 @@ class Recommender(tf.Module):
         users = tf.where(from_request, tf.constant(-1, tf.int64), users)
         return self._encode(history, tf.maximum(given, stored), users, source)
 
-    def _encode(self, history: Tensor, seen: Tensor, users: Tensor | None, source: Tensor) -> UserState:
+    def _encode(
+        self, history: Tensor, seen: Tensor, users: Tensor | None, source: Tensor
+    ) -> UserState:
         vectors = tf.matmul(history * history_scale(history), self._query)
         if self._user_embedding is not None and users is not None:
             own = tf.gather(self._user_embedding, tf.maximum(users, 0))
             vectors += tf.where(users[:, None] < 0, tf.zeros_like(own), own)
         without_history = tf.cast(source == "prior", tf.float32)[:, None]
         prior = without_history * self._prior[None, :]
-        memory = tf.zeros_like(prior) if self._memory is None else compute_memory_scores(*self._memory, history)
+        memory = (
+            tf.zeros_like(prior)
+            if self._memory is None
+            else compute_memory_scores(*self._memory, history)
+        )
         return UserState(history, seen, vectors, tf.stack([prior, memory], axis=-1), source)
 
     def _catalogue_scores(self, user: UserState) -> Tensor:
         return self._index.compute_scores(user.vectors) + tf.reduce_sum(user.extra, axis=-1)
 
-    def _rank(self, user: UserState, weights: Tensor, wanted: Tensor, allowed: Tensor, k: Tensor) -> dict[str, Tensor]:
+    def _rank(
+        self, user: UserState, weights: Tensor, wanted: Tensor, allowed: Tensor, k: Tensor
+    ) -> dict[str, Tensor]:
         weighted = self._weigh(user, weights)
         scores = self._catalogue_scores(weighted)
-        strength = self.config.model.target_strength * tf.math.reduce_std(scores, axis=1, keepdims=True)
+        strength = self.config.model.target_strength * tf.math.reduce_std(
+            scores, axis=1, keepdims=True
+        )
         boosted = tf.cond(
             tf.reduce_any(wanted > 0),
             lambda: scores + strength * tf.reduce_sum(self.steering.compute_boost(wanted), axis=-1),
@@ -278,7 +303,9 @@ class Recommender(tf.Module):
         return {
             "item_ids": tf.where(empty, "", tf.gather(self._item_ids, indices)),
             "scores": values,
-            "contributions": tf.where(empty[..., None], tf.zeros_like(contributions), contributions),
+            "contributions": tf.where(
+                empty[..., None], tf.zeros_like(contributions), contributions
+            ),
             "contribution_names": tf.constant(self.chunk_names),
             "attribute_values": tf.where(empty[..., None], "", attribute_values),
         }
@@ -286,7 +313,9 @@ class Recommender(tf.Module):
     def _weigh(self, user: UserState, weights: Tensor) -> UserState:
         """Multiplies each chunk of the user, the prior (as residual) and the memory by its weight."""
         chunk_of = np.repeat(np.arange(len(self._index.chunk_dims)), self._index.chunk_dims)
-        extra_weights = tf.stack([self._weight_of(weights, RESIDUAL), self._weight_of(weights, MEMORY)], axis=-1)
+        extra_weights = tf.stack(
+            [self._weight_of(weights, RESIDUAL), self._weight_of(weights, MEMORY)], axis=-1
+        )
         return dataclasses.replace(
             user,
             vectors=user.vectors * tf.gather(weights, chunk_of, axis=1),
@@ -327,7 +356,10 @@ class Recommender(tf.Module):
         vectors = tf.gather(self._index.candidates, items)
         queries = tf.split(self._query, self._index.chunk_dims, axis=1)
         chunks = tf.split(vectors, self._index.chunk_dims, axis=1)
-        parts = [tf.matmul(chunk, query, transpose_b=True) for query, chunk in zip(queries, chunks, strict=True)]
+        parts = [
+            tf.matmul(chunk, query, transpose_b=True)
+            for query, chunk in zip(queries, chunks, strict=True)
+        ]
         if self._memory is not None:
             source, weight = (tf.gather(part, items) for part in self._memory)
             batch = tf.repeat(tf.range(tf.shape(items)[0], dtype=tf.int64), tf.shape(source)[1])
@@ -342,14 +374,18 @@ class Recommender(tf.Module):
         return k
 
     def _validate_weights(self, weights: Tensor, batch: Tensor) -> Tensor:
-        message = f"attribute_weights must be finite numbers for {', '.join(self.chunk_names)}. Received:"
+        message = (
+            f"attribute_weights must be finite numbers for {', '.join(self.chunk_names)}. Received:"
+        )
         tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(weights)), [message, weights])
         return tf.broadcast_to(weights, [batch, len(self.chunk_names)])
 
     def _require_items(self, item_id: Tensor) -> Tensor:
         items = self._items.lookup(item_id)
         unknown = tf.boolean_mask(item_id, items < 0)
-        tf.debugging.Assert(tf.reduce_all(items >= 0), ["item_id is not in the catalogue. Received:", unknown])
+        tf.debugging.Assert(
+            tf.reduce_all(items >= 0), ["item_id is not in the catalogue. Received:", unknown]
+        )
         return tf.maximum(items, 0)
 
 
@@ -378,4 +414,6 @@ def _fill_rows(rows: Sequence[tuple[str, ...]]) -> np.ndarray:
 def _activity(lengths: np.ndarray) -> np.ndarray:
     """Names each user's activity by thirds of the users: `light`, `medium` or `heavy`."""
     low, high = np.quantile(lengths, [1 / 3, 2 / 3])
-    return np.where(lengths <= low, "light", np.where(lengths <= high, "medium", "heavy")).astype(object)
+    return np.where(lengths <= low, "light", np.where(lengths <= high, "medium", "heavy")).astype(
+        object
+    )

@@ -1,4 +1,4 @@
-"""Attribute control at serving time, in the graph: wanted and required values, spelt `name=value`."""
+"""Attribute control at serving time, in the graph: wanted and required values, `name=value`."""
 
 from __future__ import annotations
 
@@ -15,22 +15,31 @@ Tensor = Any
 
 
 class AttributeSteering(tf.Module):
-    """What is known of every item's attribute values, and how a request's `name=value` acts on the catalogue.
+    """What is known of every item's attribute values, and how a request's `name=value` acts.
 
     Args:
         config: The model's configuration.
         catalogue: The items and their known values.
-        distributions: Float `[num_items, num_values_k]` per attribute: known values, else predicted ones.
+        distributions: Float `[num_items, num_values_k]` per attribute: known values, else predicted
+            ones.
     """
 
-    def __init__(self, config: Config, catalogue: Catalogue, distributions: Sequence[np.ndarray]) -> None:
+    def __init__(
+        self, config: Config, catalogue: Catalogue, distributions: Sequence[np.ndarray]
+    ) -> None:
         super().__init__(name="steering")
         values = [catalogue.values[name] for name in config.attribute_names]
         self.sizes = [len(part.names) for part in values]
         self.attribute_names = config.attribute_names
-        keys = [f"{name}={value}" for name, part in zip(config.attribute_names, values, strict=True) for value in part.names]
+        keys = [
+            f"{name}={value}"
+            for name, part in zip(config.attribute_names, values, strict=True)
+            for value in part.names
+        ]
         self._vocabulary = make_table(keys)
-        self._distribution = tf.Variable(np.concatenate(distributions, axis=1), trainable=False, name="distribution")
+        self._distribution = tf.Variable(
+            np.concatenate(distributions, axis=1), trainable=False, name="distribution"
+        )
         labels = np.concatenate([part.matrix.toarray() for part in values], axis=1) > 0
         self._labels = tf.Variable(labels, trainable=False, name="labels")
 
@@ -45,7 +54,8 @@ class AttributeSteering(tf.Module):
             Float `[batch, num_all_values]`.
 
         Raises:
-            tf.errors.InvalidArgumentError: A string names no attribute or no value of it. The message quotes it and
+            tf.errors.InvalidArgumentError: A string names no attribute or no value of it. The
+            message quotes it and
                 lists the attributes.
         """
         indices = self._vocabulary.lookup(requests)
@@ -61,10 +71,11 @@ class AttributeSteering(tf.Module):
         return make_multi_hot(indices, sum(self.sizes))
 
     def compute_allowed(self, required: Tensor) -> Tensor:
-        """Tells which items pass the filters: any of the required values of an attribute, in every such attribute.
+        """Tells which items pass: any required value of an attribute, in every such attribute.
 
         Args:
-            required: Float `[batch, num_all_values]`. Only known values pass; predicted ones do not.
+            required: Float `[batch, num_all_values]`. Only known values pass; predicted ones do
+                not.
 
         Returns:
             Bool `[batch, num_items]`.
@@ -72,7 +83,8 @@ class AttributeSteering(tf.Module):
         labels = tf.cast(self._labels, required.dtype)
         parts = zip(self._split(required), tf.split(labels, self.sizes, axis=1), strict=True)
         allowed = [
-            (tf.reduce_sum(wanted, axis=1, keepdims=True) == 0) | (tf.matmul(wanted, held, transpose_b=True) > 0)
+            (tf.reduce_sum(wanted, axis=1, keepdims=True) == 0)
+            | (tf.matmul(wanted, held, transpose_b=True) > 0)
             for wanted, held in parts
         ]
         return tf.reduce_all(tf.stack(allowed), axis=0)
@@ -99,7 +111,7 @@ class AttributeSteering(tf.Module):
 
 
 def make_table(keys: Sequence[str]) -> tf.lookup.StaticHashTable:
-    """Makes a table from strings to their position, -1 for any other string; `""` is never in it."""
+    """Makes a table from strings to their position; any other string, as `""`, gives -1."""
     initializer = tf.lookup.KeyValueTensorInitializer(
         tf.constant(list(keys), tf.string), tf.range(len(keys), dtype=tf.int64)
     )
@@ -107,7 +119,10 @@ def make_table(keys: Sequence[str]) -> tf.lookup.StaticHashTable:
 
 
 def make_multi_hot(indices: Tensor, depth: int) -> Tensor:
-    """Turns indices `[batch, n]` into 0/1 float `[batch, depth]`; -1 is left out, a repeated index counts once."""
+    """Turns indices `[batch, n]` into 0/1 float `[batch, depth]`.
+
+    An index of -1 is left out, a repeated one counts once.
+    """
     batch, length = tf.shape(indices)[0], tf.shape(indices)[1]
     column = tf.where(indices < 0, tf.cast(depth, indices.dtype), indices)
     row = tf.repeat(tf.range(batch), length)

@@ -1,4 +1,4 @@
-"""The two towers and the memory beside them. A user is a sum over a history, an item is its chunks side by side."""
+"""The two towers and the memory: a user is a sum over a history, an item its chunks in a row."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Tensor = Any
 
 
 class UserTower(keras.layers.Layer):
-    """Encodes a history: `e_u = n^-1/2 sum_h q_h`, where `q_h` is the query vector of a history item.
+    """Encodes a history: `e_u = n^-1/2 sum_h q_h`, with the query vectors `q_h` of its items.
 
-    No user id is needed, so an unknown user with a history is served like a known one. A chunk of `q_h` is the item's
-    affinity to the values of that chunk's attribute.
+    No user id is needed, so an unknown user with a history is served like a known one. A chunk of
+    `q_h` is the item's affinity to the values of that chunk's attribute.
 
     Args:
         num_items: Size of the catalogue.
@@ -38,7 +38,9 @@ class UserTower(keras.layers.Layer):
         self.query = self.add_weight(name="query", shape=(num_items, dim), initializer="zeros")
         self.embedding = None
         if num_users:
-            self.embedding = self.add_weight(name="embedding", shape=(num_users, dim), initializer="zeros")
+            self.embedding = self.add_weight(
+                name="embedding", shape=(num_users, dim), initializer="zeros"
+            )
 
     def call(self, history: Tensor, users: Tensor | None = None) -> Tensor:
         vectors = ops.matmul(history * history_scale(history), self.query)
@@ -49,15 +51,16 @@ class UserTower(keras.layers.Layer):
 
 
 def history_scale(history: Tensor) -> Tensor:
-    """Returns `n^-1/2`, `[batch, 1]`, for 0/1 rows `[batch, num_items]` with `n` ones; 1 for an empty history."""
+    """Returns `n^-1/2`, `[batch, 1]`, for 0/1 rows `[batch, num_items]`; 1 for an empty row."""
     return ops.rsqrt(ops.maximum(ops.sum(history, axis=-1, keepdims=True), 1.0))
 
 
 class ItemTower(keras.layers.Layer):
     """Holds the item vectors: per attribute the embedded value distribution, then the residual.
 
-    `y_i^k = Y_k[i] E_k`, where `Y_k[i]` is item `i`'s distribution over the values of attribute `k` and `E_k` a fixed
-    orthonormal embedding of the values. A chunk sees nothing but its attribute, so no gradient can entangle it.
+    `y_i^k = Y_k[i] E_k`, where `Y_k[i]` is item `i`'s distribution over the values of attribute `k`
+    and `E_k` a fixed orthonormal embedding of the values. A chunk sees nothing but its attribute,
+    so no gradient can entangle it.
 
     Args:
         num_items: Size of the catalogue.
@@ -77,15 +80,24 @@ class ItemTower(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.distributions = [
-            self.add_weight(name=f"distribution_{k}", shape=(num_items, size), initializer="zeros", trainable=False)
+            self.add_weight(
+                name=f"distribution_{k}",
+                shape=(num_items, size),
+                initializer="zeros",
+                trainable=False,
+            )
             for k, size in enumerate(num_values)
         ]
         self.value_embeddings = [
-            self.add_weight(name=f"values_{k}", shape=(size, dim), initializer="identity", trainable=False)
+            self.add_weight(
+                name=f"values_{k}", shape=(size, dim), initializer="identity", trainable=False
+            )
             for k, (size, dim) in enumerate(zip(num_values, chunk_dims, strict=True))
         ]
         self.residual = self.add_weight(
-            name="residual", shape=(num_items, residual_dim), initializer=keras.initializers.GlorotUniform(seed=seed)
+            name="residual",
+            shape=(num_items, residual_dim),
+            initializer=keras.initializers.GlorotUniform(seed=seed),
         )
 
     def call(self, inputs: Tensor | None = None) -> Tensor:
@@ -98,7 +110,8 @@ class ItemTower(keras.layers.Layer):
 class Memory(keras.layers.Layer):
     """A sparse item-to-item term beside the towers: "because you bought X".
 
-    `s_memory(u, i) = n^-1/2 sum_j w_ij [source_ij in the history of u]`, with `size` sources per item.
+    `s_memory(u, i) = n^-1/2 sum_j w_ij [source_ij in the history of u]`, with `size` sources per
+    item.
 
     Args:
         num_items: Size of the catalogue.
@@ -114,7 +127,11 @@ class Memory(keras.layers.Layer):
     def __init__(self, num_items: int, size: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.source = self.add_weight(
-            name="source", shape=(num_items, size), dtype="int64", initializer="zeros", trainable=False
+            name="source",
+            shape=(num_items, size),
+            dtype="int64",
+            initializer="zeros",
+            trainable=False,
         )
         self.weight = self.add_weight(name="weight", shape=(num_items, size), initializer="zeros")
 
@@ -123,7 +140,7 @@ class Memory(keras.layers.Layer):
 
 
 def compute_memory_scores(source: Tensor, weight: Tensor, history: Tensor) -> Tensor:
-    """Computes the memory term of every item, `[batch, num_items]`; see `Memory` for the formula and the shapes."""
+    """Computes the memory term of every item, `[batch, num_items]`; `Memory` has the formula."""
     source, weight = tf.convert_to_tensor(source), tf.convert_to_tensor(weight)
     num_items, size = tf.shape(source, tf.int64)[0], tf.shape(source, tf.int64)[1]
     indices = tf.stack([tf.repeat(tf.range(num_items), size), tf.reshape(source, [-1])], axis=1)

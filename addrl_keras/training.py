@@ -1,7 +1,7 @@
-"""Fitting a model: content side, closed-form start, gradient training on held-out items, and the final refit.
+"""Fitting a model: content side, closed-form start, gradient training, and the final refit.
 
-Everything is chosen on the validation interactions; with `refit` the same recipe is then fitted on train + validation
-for as many epochs as validation asked for. Test interactions never come here.
+Everything is chosen on the validation interactions; with `refit` the same recipe is then fitted on
+train + validation for as many epochs as validation asked for. Test interactions never come here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class FitResult:
         modality_weights: Attention over the modalities of every item and chunk,
             float32 `[num_items, num_chunks, num_modalities]`.
         history: Per phase (`content`, `validation`) the figures of every epoch.
-        epochs: Epochs of gradient training that the model got; 0 means that the closed form was best on validation.
+        epochs: Epochs of gradient training that the model got; 0 means that the closed form was
+            best on validation.
     """
 
     model: AdDrl
@@ -51,7 +52,10 @@ class FitResult:
 
 
 def fit(
-    config: Config, catalogue: Catalogue, interactions: Interactions, progress: Progress = lambda line: None
+    config: Config,
+    catalogue: Catalogue,
+    interactions: Interactions,
+    progress: Progress = lambda line: None,
 ) -> FitResult:
     """Fits a model.
 
@@ -78,7 +82,9 @@ def fit(
     distributions, attention = compute_distributions(config, catalogue, tower)
 
     model = make_started_model(config, catalogue, interactions.train, distributions)
-    callback = ValidationNdcg(interactions.train, interactions.validation, config.training.patience, progress)
+    callback = ValidationNdcg(
+        interactions.train, interactions.validation, config.training.patience, progress
+    )
     _train(model, interactions.train, config.training.epochs, callback)
     _validate_finite("towers", callback.history)
     epochs = callback.best_epoch
@@ -87,11 +93,16 @@ def fit(
         model = make_started_model(config, catalogue, interactions.known, distributions)
         _train(model, interactions.known, epochs, None)
     history = {"content": dict(content_history), "validation": callback.history}
-    return FitResult(model, catalogue, interactions, _modality_weights(config, attention), history, epochs)
+    return FitResult(
+        model, catalogue, interactions, _modality_weights(config, attention), history, epochs
+    )
 
 
 def make_started_model(
-    config: Config, catalogue: Catalogue, history: scipy.sparse.csr_matrix, distributions: list[np.ndarray]
+    config: Config,
+    catalogue: Catalogue,
+    history: scipy.sparse.csr_matrix,
+    distributions: list[np.ndarray],
 ) -> AdDrl:
     """Builds a model and sets its weights to the start that the configuration asks for.
 
@@ -101,7 +112,9 @@ def make_started_model(
         history: Binary CSR `[num_users, num_items]` that the teacher is fitted on.
         distributions: Value distribution of every item for each attribute.
     """
-    shape = ModelShape(catalogue.num_items, history.shape[0], tuple(part.shape[1] for part in distributions))
+    shape = ModelShape(
+        catalogue.num_items, history.shape[0], tuple(part.shape[1] for part in distributions)
+    )
     model = AdDrl(config, shape)
     for weight, value in zip(model.item_tower.distributions, distributions, strict=True):
         weight.assign(value)
@@ -121,7 +134,10 @@ def _start_at_random(model: AdDrl, seed: int) -> None:
 
 
 def _start_in_closed_form(
-    model: AdDrl, catalogue: Catalogue, history: scipy.sparse.csr_matrix, distributions: list[np.ndarray]
+    model: AdDrl,
+    catalogue: Catalogue,
+    history: scipy.sparse.csr_matrix,
+    distributions: list[np.ndarray],
 ) -> None:
     config = model.config
     teacher = closed_form.compute_teacher(history, catalogue, config.start)
@@ -134,7 +150,9 @@ def _start_in_closed_form(
         reach.append(distributions[k] @ embedding)
     remainder = closed_form.compute_remainder(teacher, chunks, reach)
     generator = np.random.default_rng(config.training.seed)
-    query, item = closed_form.compute_residual_tower(history, remainder, config.model.residual_dim, generator)
+    query, item = closed_form.compute_residual_tower(
+        history, remainder, config.model.residual_dim, generator
+    )
     model.item_tower.residual.assign(item)
     model.user_tower.query.assign(np.concatenate([*chunks, query], axis=1))
     if model.memory is not None:
@@ -149,7 +167,8 @@ def _start_in_closed_form(
 def scale_to_logits(model: AdDrl, history: scipy.sparse.csr_matrix, users: int = 512) -> float:
     """Scales the scores so that, read as logits, they predict held-out items of `history` best.
 
-    Ranking does not change. The held-out items are those that the model's own training step would hold out.
+    Ranking does not change. The held-out items are those that the model's own training step would
+    hold out.
 
     Returns:
         The factor that the query and memory weights were multiplied by.
@@ -165,7 +184,9 @@ def scale_to_logits(model: AdDrl, history: scipy.sparse.csr_matrix, users: int =
         scaled = tf.constant(scores * np.float32(np.exp(log_scale)))
         return float(history_softmax(scaled, tf.constant(kept), tf.constant(items - kept)))
 
-    scale = float(np.exp(scipy.optimize.minimize_scalar(loss, bounds=(-7.0, 7.0), method="bounded").x))
+    scale = float(
+        np.exp(scipy.optimize.minimize_scalar(loss, bounds=(-7.0, 7.0), method="bounded").x)
+    )
     model.user_tower.query.assign(model.user_tower.query * scale)
     if model.memory is not None:
         model.memory.weight.assign(model.memory.weight * scale)
@@ -193,7 +214,7 @@ class UserBatches(keras.utils.PyDataset):
 
 
 class ValidationNdcg(keras.callbacks.Callback):
-    """Measures NDCG@20 on validation before the first epoch and after every one; keeps the best epoch's weights.
+    """Measures NDCG@20 on validation before the first epoch and after each; keeps the best.
 
     Args:
         train: What the user tower encodes, `[num_users, num_items]`.
@@ -226,7 +247,9 @@ class ValidationNdcg(keras.callbacks.Callback):
         self.model.set_weights(self._best_weights)
 
     def _measure(self, epoch: int, loss: float) -> None:
-        figures = ranking.compute_ranking_metrics(self.model.compute_scores, self._train, self._validation, K)
+        figures = ranking.compute_ranking_metrics(
+            self.model.compute_scores, self._train, self._validation, K
+        )
         for name, value in {**figures, "loss": loss}.items():
             if name in self.history:
                 self.history[name].append(value)
@@ -243,7 +266,8 @@ def _train(
 ) -> None:
     training = model.config.training
     batches = UserBatches(items, training.batch_size, training.seed)
-    # The cosine runs over the configured number of epochs also in the refit, which stops where validation did.
+    # The cosine runs over the configured number of epochs also in the refit, which stops where
+    # validation did.
     schedule = keras.optimizers.schedules.CosineDecay(
         training.learning_rate, max(1, training.epochs * len(batches)), alpha=0.1
     )
@@ -257,7 +281,9 @@ def _train(
 
 def _modality_weights(config: Config, attention: np.ndarray) -> np.ndarray:
     """Attention by attribute chunk; the residual and the memory come from the id alone."""
-    weights = np.zeros((attention.shape[0], len(config.chunk_names), len(config.modalities)), np.float32)
+    weights = np.zeros(
+        (attention.shape[0], len(config.chunk_names), len(config.modalities)), np.float32
+    )
     content = [m for m, modality in enumerate(config.modalities) if modality.encoder != "id"]
     weights[:, : attention.shape[1], content] = attention
     weights[:, attention.shape[1] :, config.modality_names.index(_id_modality(config))] = 1.0
@@ -270,11 +296,19 @@ def _id_modality(config: Config) -> str:
 
 def _validate_finite(phase: str, history: Any) -> None:
     for name, values in _series(history):
-        bad = [epoch for epoch, value in enumerate(values) if not np.isfinite(value) and not (name == "loss" and epoch == 0)]
+        bad = [
+            epoch
+            for epoch, value in enumerate(values)
+            if not np.isfinite(value) and not (name == "loss" and epoch == 0)
+        ]
         if bad and phase != "content":
-            raise FloatingPointError(f"The {phase} phase lost its way: {name} is {values[bad[0]]} in epoch {bad[0]}.")
+            raise FloatingPointError(
+                f"The {phase} phase lost its way: {name} is {values[bad[0]]} in epoch {bad[0]}."
+            )
         if bad:
-            raise FloatingPointError(f"The content phase lost its way: {name} is {values[bad[0]]} in epoch {bad[0]}.")
+            raise FloatingPointError(
+                f"The content phase lost its way: {name} is {values[bad[0]]} in epoch {bad[0]}."
+            )
 
 
 def _series(history: Any) -> Iterator[tuple[str, list[float]]]:
@@ -282,4 +316,7 @@ def _series(history: Any) -> Iterator[tuple[str, list[float]]]:
 
 
 def _describe_last(history: Any) -> str:
-    return ", ".join(f"{name} {values[-1]:.3f}" for name, values in _series(history) if values) or "no content losses"
+    return (
+        ", ".join(f"{name} {values[-1]:.3f}" for name, values in _series(history) if values)
+        or "no content losses"
+    )

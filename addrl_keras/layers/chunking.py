@@ -12,27 +12,32 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable(package="addrl")
 class ChunkedProjection(keras.layers.Layer):
-    """Projects a modality's feature linearly and cuts the result into chunks: `x^k = W^k f / ||f||`.
+    """Projects a modality's feature linearly and cuts the result: `x^k = W^k f / ||f||`.
 
     Args:
         num_chunks: Number of chunks, attributes plus residual.
         chunk_dim: Width of a chunk.
 
     Call arguments:
-        inputs: Float `[batch, dim]`. It is L2-normalised first; a row of zeros (missing modality) gives zero chunks.
+        inputs: Float `[batch, dim]`. It is L2-normalised first; a row of zeros (missing modality)
+            gives zero chunks.
 
     Returns:
         Float `[batch, num_chunks, chunk_dim]`.
 
     Reference:
-        AD-DRL, arXiv 2312.14433, section 3.2. There is no bias: it would give an item without the modality a vector.
+        AD-DRL, arXiv 2312.14433, section 3.2. There is no bias: it would give an item without the
+        modality a vector.
     """
 
-    def __init__(self, num_chunks: int, chunk_dim: int, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, num_chunks: int, chunk_dim: int, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if num_chunks < 1 or chunk_dim < 1:
             raise ValueError(
-                f"num_chunks and chunk_dim must be at least 1. Received: num_chunks={num_chunks}, chunk_dim={chunk_dim}"
+                "num_chunks and chunk_dim must be at least 1. "
+                f"Received: num_chunks={num_chunks}, chunk_dim={chunk_dim}"
             )
         self.num_chunks = num_chunks
         self.chunk_dim = chunk_dim

@@ -15,8 +15,9 @@ _ABSENT = -1e9
 class FusionAttention(keras.layers.Layer):
     """Fuses modalities by an attention over them, shared by all chunks.
 
-    `w^k = softmax_m(MLP(normalise(sum_m x_m^k)))`, `y^k = sum_m w_m^k normalise(x_m^k)`, with the softmax over the
-    modalities that the item has. There is one softmax (the authors' code applies two, which confines every weight).
+    `w^k = softmax_m(MLP(normalise(sum_m x_m^k)))`, `y^k = sum_m w_m^k normalise(x_m^k)`, with the
+    softmax over the modalities that the item has. There is one softmax (the authors' code applies
+    two, which confines every weight).
 
     Args:
         mode: `attention`, or `uniform` for equal weights over the modalities present.
@@ -27,14 +28,17 @@ class FusionAttention(keras.layers.Layer):
         present: Bool `[batch, num_modalities]`.
 
     Returns:
-        `(fused, weights)`: float `[batch, num_chunks, chunk_dim]` and `[batch, num_chunks, num_modalities]`. The weights
-        of a chunk add up to 1; an absent modality has weight 0. An item without any modality has zero chunks and weights.
+        `(fused, weights)`: float `[batch, num_chunks, chunk_dim]` and `[batch, num_chunks,
+        num_modalities]`. The weights of a chunk add up to 1; an absent modality has weight 0. An
+        item without any modality has zero chunks and weights.
 
     Reference:
         AD-DRL, arXiv 2312.14433, section 3.3.
     """
 
-    def __init__(self, mode: str = "attention", hidden_dim: int = 32, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, mode: str = "attention", hidden_dim: int = 32, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if mode not in ("attention", "uniform"):
             raise ValueError(f"mode must be 'attention' or 'uniform'. Received: {mode!r}")
@@ -50,7 +54,9 @@ class FusionAttention(keras.layers.Layer):
         self.hidden_kernel = self.add_weight(
             name="hidden_kernel", shape=(chunk_dim, self.hidden_dim), initializer=initializer
         )
-        self.hidden_bias = self.add_weight(name="hidden_bias", shape=(self.hidden_dim,), initializer="zeros")
+        self.hidden_bias = self.add_weight(
+            name="hidden_bias", shape=(self.hidden_dim,), initializer="zeros"
+        )
         self.output_kernel = self.add_weight(
             name="output_kernel", shape=(self.hidden_dim, num_modalities), initializer="zeros"
         )
@@ -74,4 +80,9 @@ class FusionAttention(keras.layers.Layer):
         return (batch, num_chunks, chunk_dim), (batch, num_chunks, num_modalities)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "mode": self.mode, "hidden_dim": self.hidden_dim, "seed": self.seed}
+        return {
+            **super().get_config(),
+            "mode": self.mode,
+            "hidden_dim": self.hidden_dim,
+            "seed": self.seed,
+        }

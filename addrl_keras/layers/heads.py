@@ -13,7 +13,9 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable(package="addrl")
 class ChunkClassifier(keras.layers.Layer):
-    """Says which attribute a chunk stands for: LeakyReLU(0.2), dropout, linear. One per modality, shared by its chunks.
+    """Says which attribute a chunk stands for: LeakyReLU(0.2), dropout, linear.
+
+    There is one per modality, shared by the modality's chunks.
 
     Args:
         num_chunks: Number of chunks, which are the classes.
@@ -29,13 +31,17 @@ class ChunkClassifier(keras.layers.Layer):
         AD-DRL, arXiv 2312.14433, section 3.2 (high-level, intra-modality).
     """
 
-    def __init__(self, num_chunks: int, dropout: float = 0.2, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, num_chunks: int, dropout: float = 0.2, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.num_chunks = num_chunks
         self.dropout = dropout
         self.seed = seed
         self._dropout = keras.layers.Dropout(dropout, seed=seed)
-        self._linear = keras.layers.Dense(num_chunks, kernel_initializer=keras.initializers.GlorotUniform(seed=seed))
+        self._linear = keras.layers.Dense(
+            num_chunks, kernel_initializer=keras.initializers.GlorotUniform(seed=seed)
+        )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self._linear.build(input_shape)
@@ -48,18 +54,24 @@ class ChunkClassifier(keras.layers.Layer):
         return (*input_shape[:-1], self.num_chunks)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_chunks": self.num_chunks, "dropout": self.dropout, "seed": self.seed}
+        return {
+            **super().get_config(),
+            "num_chunks": self.num_chunks,
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
 
 
 @keras.saving.register_keras_serializable(package="addrl")
 class ValueHeads(keras.layers.Layer):
-    """Predicts the value of each attribute from that attribute's fused chunk, one linear head per attribute.
+    """Predicts the value of each attribute from its fused chunk, one linear head per attribute.
 
     Args:
         num_values: Number of values of each attribute, in the order of the chunks.
 
     Call arguments:
-        fused: Float `[batch, num_chunks, chunk_dim]`; chunks beyond the attributes (residual) have no head.
+        fused: Float `[batch, num_chunks, chunk_dim]`; chunks beyond the attributes (residual) have
+            no head.
 
     Returns:
         A list of logits, `[batch, num_values[k]]` for attribute `k`.
@@ -73,20 +85,28 @@ class ValueHeads(keras.layers.Layer):
         self.num_values = tuple(num_values)
         self.seed = seed
         self._heads = [
-            keras.layers.Dense(size, kernel_initializer=keras.initializers.GlorotUniform(seed=seed), name=f"head_{k}")
+            keras.layers.Dense(
+                size,
+                kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+                name=f"head_{k}",
+            )
             for k, size in enumerate(self.num_values)
         ]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if input_shape[1] is not None and input_shape[1] < len(self._heads):
-            raise ValueError(f"{len(self._heads)} value heads need as many chunks. Received: shape {input_shape}")
+            raise ValueError(
+                f"{len(self._heads)} value heads need as many chunks. Received: shape {input_shape}"
+            )
         for head in self._heads:
             head.build((input_shape[0], input_shape[-1]))
 
     def call(self, fused: Tensor) -> list[Tensor]:
         return [head(fused[:, k]) for k, head in enumerate(self._heads)]
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> list[tuple[int | None, ...]]:
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> list[tuple[int | None, ...]]:
         return [(input_shape[0], size) for size in self.num_values]
 
     def get_config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The item index inside the model: exact top-k over chunked vectors, with the contribution of every chunk."""
+"""The item index inside the model: exact top-k over chunked vectors, explained by chunk."""
 
 from __future__ import annotations
 
@@ -14,28 +14,32 @@ Tensor = Any
 class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
     """Exact retrieval by the dot product of chunked vectors, as a drop-in for TFRS's `BruteForce`.
 
-    Beside TFRS's interface it takes terms that are added to the dot product (`bias`) and a mask of the items that may be
-    returned (`allowed`), accepts a number of exclusions that is known only at run time, and tells what each chunk
-    contributed.
+    Beside TFRS's interface it takes terms that are added to the dot product (`bias`) and a mask of
+    the items that may be returned (`allowed`), accepts a number of exclusions that is known only at
+    run time, and tells what each chunk contributed.
 
     Args:
         chunk_dims: Width of each chunk; a vector is the chunks side by side.
         k: Default number of results.
 
     Example:
-        >>> index = AttributeTopK(chunk_dims=(1, 1), k=1).index(tf.constant([[1.0, 0.0], [0.0, 3.0]]))
+        >>> items = tf.constant([[1.0, 0.0], [0.0, 3.0]])
+        >>> index = AttributeTopK(chunk_dims=(1, 1), k=1).index(items)
         >>> scores, items = index(tf.constant([[1.0, 1.0]]))
         >>> float(scores[0, 0]), int(items[0, 0])
         (3.0, 1)
 
     Reference:
-        `tfrs.layers.factorized_top_k.TopK`; its `query_with_exclusions` needs a static number of exclusions.
+        `tfrs.layers.factorized_top_k.TopK`; its `query_with_exclusions` needs a static number of
+        exclusions.
     """
 
     def __init__(self, chunk_dims: Sequence[int], k: int = 10, **kwargs: Any) -> None:
         super().__init__(k=k, **kwargs)
         if not chunk_dims or min(chunk_dims) < 1:
-            raise ValueError(f"chunk_dims must list at least one positive width. Received: {tuple(chunk_dims)}")
+            raise ValueError(
+                f"chunk_dims must list at least one positive width. Received: {tuple(chunk_dims)}"
+            )
         self.chunk_dims = tuple(chunk_dims)
         self._candidates: Any = None
         self._identifiers: Any = None
@@ -56,15 +60,16 @@ class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
         candidates = tf.convert_to_tensor(candidates)
         if candidates.shape.rank != 2 or candidates.shape[1] != sum(self.chunk_dims):
             raise ValueError(
-                f"candidates must have the shape [num_items, {sum(self.chunk_dims)}], the sum of chunk_dims. "
-                f"Received: shape {candidates.shape}"
+                f"candidates must have the shape [num_items, {sum(self.chunk_dims)}], the sum of "
+                f"chunk_dims. Received: shape {candidates.shape}"
             )
         if identifiers is None:
             identifiers = tf.range(candidates.shape[0])
         identifiers = tf.convert_to_tensor(identifiers)
         if identifiers.shape != candidates.shape[:1]:
             raise ValueError(
-                f"identifiers must have the shape {candidates.shape[:1]}. Received: shape {identifiers.shape}"
+                f"identifiers must have the shape {candidates.shape[:1]}. "
+                f"Received: shape {identifiers.shape}"
             )
         self._candidates = tf.Variable(candidates, trainable=False, name="candidates")
         self._identifiers = tf.Variable(identifiers, trainable=False, name="identifiers")
@@ -85,15 +90,19 @@ class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
         A place for which no item is left has the score -inf.
         """
         excluded = tf.reduce_any(exclusions[:, :, None] == self._identifiers[None, None, :], axis=1)
-        scores, indices = self.search(self.compute_scores(queries), self._k if k is None else k, ~excluded)
+        scores, indices = self.search(
+            self.compute_scores(queries), self._k if k is None else k, ~excluded
+        )
         return scores, tf.gather(self._identifiers, indices)
 
     def compute_scores(self, queries: Tensor) -> Tensor:
-        """Computes the dot product of `queries` `[batch, dim]` with every item, `[batch, num_items]`."""
+        """Computes the dot products of `queries` `[batch, dim]`, `[batch, num_items]`."""
         self._validate_indexed()
         return self._compute_score(queries, tf.convert_to_tensor(self._candidates))
 
-    def search(self, scores: Tensor, k: Tensor | int, allowed: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def search(
+        self, scores: Tensor, k: Tensor | int, allowed: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Picks the best items; of equal scores the lower index comes first.
 
         Args:
@@ -121,7 +130,10 @@ class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
         """
         self._validate_indexed()
         products = queries[:, None, :] * tf.gather(self._candidates, indices)
-        return tf.stack([tf.reduce_sum(part, -1) for part in tf.split(products, self.chunk_dims, axis=-1)], axis=-1)
+        return tf.stack(
+            [tf.reduce_sum(part, -1) for part in tf.split(products, self.chunk_dims, axis=-1)],
+            axis=-1,
+        )
 
     @property
     def candidates(self) -> Tensor:

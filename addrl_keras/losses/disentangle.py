@@ -1,4 +1,7 @@
-"""What makes a chunk stand for its attribute: the paper's three terms (arXiv 2312.14433), masked where data is missing."""
+"""What makes a chunk stand for its attribute: the three terms of AD-DRL (arXiv 2312.14433).
+
+Each is masked where data is missing: what is not known counts for nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,10 @@ def intra_modality(logits: Tensor, present: Tensor) -> Tensor:
     """Computes the chunk classification loss of one modality, `L_intra = sum_k CE(C(x^k), k)`.
 
     Args:
-        logits: Float `[batch, num_chunks, num_chunks]`; row `k` is what the classifier says of chunk `k`.
-        present: Bool `[batch]`, whether the item has the modality. Items without it count for nothing.
+        logits: Float `[batch, num_chunks, num_chunks]`; row `k` is what the classifier says of
+            chunk `k`.
+        present: Bool `[batch]`, whether the item has the modality. Items without it count for
+            nothing.
 
     Returns:
         A scalar: summed over the chunks, averaged over the items that have the modality.
@@ -29,16 +34,19 @@ def intra_modality(logits: Tensor, present: Tensor) -> Tensor:
         1.3863
     """
     log_probability = ops.log_softmax(logits, axis=-1)
-    # A product with the identity: the gradient of `diagonal` fails in a graph whose batch size is not known.
+    # A product with the identity: the gradient of `diagonal` fails in a graph whose batch size is
+    # not known.
     on_diagonal = log_probability * ops.eye(logits.shape[-1], dtype=log_probability.dtype)
     return _masked_mean(-ops.sum(on_diagonal, axis=(-2, -1)), present)
 
 
-def inter_modality(first: Tensor, second: Tensor, present: Tensor, temperature: float = 1.0) -> Tensor:
+def inter_modality(
+    first: Tensor, second: Tensor, present: Tensor, temperature: float = 1.0
+) -> Tensor:
     """Computes the contrast between two modalities of the same item, both ways.
 
-    `L_inter = sum_k -log softmax_j(<a^k, b^j> / T)[k]`, plus the same with `a` and `b` exchanged. The negatives of a
-    chunk are the other chunks of the same item.
+    `L_inter = sum_k -log softmax_j(<a^k, b^j> / T)[k]`, plus the same with `a` and `b` exchanged.
+    The negatives of a chunk are the other chunks of the same item.
 
     Args:
         first: Float `[batch, num_chunks, chunk_dim]`, the chunks of one modality.
@@ -55,7 +63,10 @@ def inter_modality(first: Tensor, second: Tensor, present: Tensor, temperature: 
         2.7726
     """
     similarity = ops.einsum("bkd,bjd->bkj", first, second) / temperature
-    both_ways = intra_modality(similarity, present), intra_modality(ops.swapaxes(similarity, 1, 2), present)
+    both_ways = (
+        intra_modality(similarity, present),
+        intra_modality(ops.swapaxes(similarity, 1, 2), present),
+    )
     return both_ways[0] + both_ways[1]
 
 
@@ -64,8 +75,9 @@ def attribute_value(logits: Tensor, distribution: Tensor) -> Tensor:
 
     Args:
         logits: Float `[batch, num_values]`.
-        distribution: Float `[batch, num_values]`: one-hot, or uniform over the values of a multi-valued attribute. A row
-            of zeros means that the value is not known; it counts for nothing.
+        distribution: Float `[batch, num_values]`: one-hot, or uniform over the values of a
+            multi-valued attribute. A row of zeros means that the value is not known; it counts for
+            nothing.
 
     Returns:
         A scalar, averaged over the items whose value is known.

@@ -13,12 +13,13 @@ MASKED_SCORE = -1e9
 def history_softmax(scores: Tensor, history: Tensor, targets: Tensor) -> Tensor:
     """Computes the softmax cross-entropy of a user's held-out items over the catalogue.
 
-    `loss = mean_u -1/|T_u| sum_{i in T_u} log softmax(scores_u without the history)_i`, over the users with targets.
+    `loss = mean_u -1/|T_u| sum_{i in T_u} log softmax(scores_u without the history)_i`, over the
+    users with targets.
 
     Args:
         scores: Float `[batch, num_items]`.
-        history: 0/1 `[batch, num_items]`, the items that the user tower saw. They cannot be recommended, so they take
-            no part in the softmax.
+        history: 0/1 `[batch, num_items]`, the items that the user tower saw. They cannot be
+            recommended, so they take no part in the softmax.
         targets: 0/1 `[batch, num_items]`, the items to predict; not in `history`.
 
     Returns:
@@ -26,12 +27,14 @@ def history_softmax(scores: Tensor, history: Tensor, targets: Tensor) -> Tensor:
 
     Example:
         >>> scores = ops.zeros((1, 4))
-        >>> loss = history_softmax(scores, history=ops.array([[1.0, 0, 0, 0]]), targets=ops.array([[0, 1.0, 0, 0]]))
+        >>> history, targets = ops.array([[1.0, 0, 0, 0]]), ops.array([[0, 1.0, 0, 0]])
+        >>> loss = history_softmax(scores, history, targets)
         >>> round(float(loss), 4)  # log(3): three items are left
         1.0986
 
     Reference:
-        Liang et al., Variational Autoencoders for Collaborative Filtering, WWW 2018, equation 2 (multinomial likelihood).
+        Liang et al., Variational Autoencoders for Collaborative Filtering, WWW 2018, equation 2
+        (multinomial likelihood).
     """
     scores = ops.where(history > 0, ops.cast(MASKED_SCORE, scores.dtype), scores)
     log_probability = ops.log_softmax(scores, axis=-1)
