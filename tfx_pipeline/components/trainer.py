@@ -1,0 +1,99 @@
+"""A Trainer that takes the catalogue as a tracked input.
+
+TFX's Trainer has one Examples input. A recommender needs two, interactions and items; given as a
+path in `custom_config`, the second would be invisible to lineage and cache, and a channel resolved
+at construction is empty under LocalDagRunner (tensorflow/tfx 1976 and 5885).
+"""
+
+import dataclasses
+from typing import Any
+
+from tfx import types
+from tfx.components.trainer import executor, fn_args_utils
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.proto import trainer_pb2
+from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ChannelParameter
+from tfx.utils import io_utils, json_utils
+
+from tfx_pipeline.components.example_gen import ITEMS_SPLIT
+
+ITEMS = "items"
+
+
+class CatalogueTrainerSpec(standard_component_specs.TrainerSpec):
+    """TFX's TrainerSpec with the transformed items as one more input."""
+
+    INPUTS = {  # noqa: RUF012 (TFX reads class attributes)
+        **standard_component_specs.TrainerSpec.INPUTS,
+        ITEMS: ChannelParameter(type=standard_artifacts.Examples),
+    }
+
+
+@dataclasses.dataclass
+class CatalogueFnArgs:
+    """What `run_fn` gets: TFX's FnArgs, and where the items are.
+
+    Attributes:
+        base: TFX's own arguments; `train_files` are those of train, `eval_files` of validation.
+        item_files: Patterns of the transformed items.
+    """
+
+    base: fn_args_utils.FnArgs
+    item_files: list[str]
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "base":  # While a copy is being made there is no base yet.
+            raise AttributeError(name)
+        return getattr(self.base, name)
+
+
+class CatalogueExecutor(executor.GenericExecutor):
+    """TFX's executor, which also tells `run_fn` where the items are."""
+
+    def _GetFnArgs(self, input_dict, output_dict, exec_properties) -> CatalogueFnArgs:  # noqa: N802
+        base = super()._GetFnArgs(input_dict, output_dict, exec_properties)
+        uris = artifact_utils.get_split_uris(input_dict[ITEMS], ITEMS_SPLIT)
+        return CatalogueFnArgs(base, [io_utils.all_files_pattern(uri) for uri in uris])
+
+
+class CatalogueTrainer(base_component.BaseComponent):
+    """Trains on raw interactions and transformed items.
+
+    Its outputs are TFX's: `model` and `model_run`.
+    """
+
+    SPEC_CLASS = CatalogueTrainerSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(CatalogueExecutor)
+
+    def __init__(
+        self,
+        interactions: types.BaseChannel,
+        items: types.BaseChannel,
+        transform_graph: types.BaseChannel,
+        run_fn: str,
+        custom_config: dict[str, Any],
+    ):
+        """Make the component.
+
+        Args:
+            interactions: Examples with the splits `train` and `validation`.
+            items: Transformed examples with the split `catalogue`.
+            transform_graph: The graph that transformed the items.
+            run_fn: Dotted path of the function that trains. TFX would pack a module *file* into a
+                wheel and install it with pip at every run; a dotted path is imported as it stands,
+                and `custom_config` must carry a fingerprint of its sources for the cache.
+            custom_config: What `run_fn` gets as such.
+        """
+        spec = CatalogueTrainerSpec(
+            examples=interactions,
+            items=items,
+            transform_graph=transform_graph,
+            train_args=trainer_pb2.TrainArgs(splits=["train"]),
+            eval_args=trainer_pb2.EvalArgs(splits=["validation"]),
+            run_fn=run_fn,
+            custom_config=json_utils.dumps(custom_config),
+            model=types.Channel(type=standard_artifacts.Model),
+            model_run=types.Channel(type=standard_artifacts.ModelRun),
+        )
+        super().__init__(spec=spec)

@@ -1,0 +1,61 @@
+"""Fingerprints of source code, which TFX's cache does not look at.
+
+TFX hashes a component's inputs and parameters, never the code behind a dotted path or an imported
+package. What is computed here goes into the parameters, so that an edit runs a component again.
+"""
+
+import hashlib
+import importlib.util
+import pathlib
+from collections.abc import Iterable
+
+
+def compute_fingerprint(paths: Iterable[str | pathlib.Path]) -> str:
+    """Compute the sha256 of source files, from their names and contents.
+
+    Names count relative to the folder given, so the same sources have the same fingerprint wherever
+    they lie; modification times do not count.
+
+    Args:
+        paths: Files, or folders of which all `.py` files are taken.
+
+    Returns:
+        16 hexadecimal digits.
+
+    Raises:
+        FileNotFoundError: If a path does not exist.
+    """
+    digest = hashlib.sha256()
+    for path in map(pathlib.Path, paths):
+        if not path.exists():
+            raise FileNotFoundError(f"There is no source to fingerprint. Received: {path}")
+        files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+        for file in files:
+            name = file.relative_to(path.parent).as_posix()
+            for part in (name.encode(), file.read_bytes()):
+                digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()[:16]
+
+
+def compute_module_fingerprint(*modules: str) -> str:
+    """Compute the fingerprint of modules and packages by their dotted names, without importing them.
+
+    Args:
+        *modules: Dotted names; a package counts with everything in it.
+
+    Returns:
+        16 hexadecimal digits.
+
+    Raises:
+        ModuleNotFoundError: If there is no such module.
+    """
+    paths: list[pathlib.Path] = []
+    for name in modules:
+        spec = importlib.util.find_spec(name)
+        if spec is None:
+            raise ModuleNotFoundError(f"There is no module to fingerprint. Received: {name!r}")
+        if spec.submodule_search_locations:
+            paths += [pathlib.Path(location) for location in spec.submodule_search_locations]
+        elif spec.origin:
+            paths.append(pathlib.Path(spec.origin))
+    return compute_fingerprint(paths)

@@ -1,0 +1,216 @@
+"""Runs a preset on this machine: data, pipeline, gates, result; everything under `runs/PRESET/`.
+
+Example:
+
+    result = run(get_preset("planted"))
+    print(result.metrics["recall_at_20"], result.pushed)
+
+TFX takes 16 seconds to import, so this module imports it when something is run.
+"""
+
+import contextlib
+import datetime
+import fcntl
+import json
+import logging
+import os
+import pathlib
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TextIO
+
+from tfx_pipeline.configs import PipelineConfig
+from tfx_pipeline.progress import Progress, redirect_output
+from tfx_pipeline.results import (
+    PipelineError,
+    RunResult,
+    Verdict,
+    load_evaluation,
+    load_last_result,
+    load_quality_verdict,
+    write_result,
+)
+
+if TYPE_CHECKING:
+    from tfx_pipeline.dag_runner import WatchedRunner
+    from tfx_pipeline.pipeline import PipelinePaths
+
+__all__ = ["PipelineError", "RunResult", "load_last_result", "run"]
+
+DEFAULT_CACHE_DIR = "~/.cache/addrl"
+_DATA_STEP = "Data"
+_MESSAGE_LINES = 12
+
+
+def run(
+    config: PipelineConfig,
+    data_dir: str | os.PathLike | None = None,
+    runs_dir: str | os.PathLike = "runs",
+    cache_dir: str | os.PathLike = DEFAULT_CACHE_DIR,
+    schema_dir: str | os.PathLike | None = None,
+    out: TextIO | None = None,
+) -> RunResult:
+    """Run a pipeline, from source files to a pushed model or a refusal.
+
+    A refusal by a gate is a result; an error is an exception.
+
+    Args:
+        config: What to run.
+        data_dir: Folder with source files; None has them fetched.
+        runs_dir: Folder of all runs; this one's is named by the preset.
+        cache_dir: Folder that keeps fetched files.
+        schema_dir: Folder of the schemas; the repository's by default.
+        out: Where one line per component goes; standard output by default.
+
+    Returns:
+        The result, which is also written to `result.json`.
+
+    Raises:
+        PipelineError: If another run of the preset is going on, or a component fails.
+    """
+    config.validate()
+    root = pathlib.Path(runs_dir).expanduser().resolve() / config.name
+    root.mkdir(parents=True, exist_ok=True)
+    log = root / "logs" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+    with _hold_lock(root, config.name), redirect_output(log, out) as visible, _log_everything():
+        progress = Progress(visible)
+        started = time.monotonic()
+        try:
+            paths, runner = _run_steps(config, data_dir, root, cache_dir, schema_dir, progress)
+            result = _make_result(config, paths, runner, time.monotonic() - started, log)
+        except Exception as error:
+            traceback.print_exc(file=sys.stderr)
+            raise _make_error(error, log) from error
+        finally:
+            progress.note(f"log: {log}")
+        write_result(result, root)
+    return result
+
+
+def _run_steps(config, data_dir, root, cache_dir, schema_dir, progress):
+    """Write the data and run the pipeline over them."""
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"  # TFT and TFRS need it before TensorFlow is imported.
+    progress.note("Starting TensorFlow and TFX ...")
+    from tfx_pipeline import datasets, pipeline
+    from tfx_pipeline.components.pusher import load_versions, remove_receipts
+    from tfx_pipeline.dag_runner import ComponentError, WatchedRunner
+    from tfx_pipeline.datasets.canonical import validate_canonical
+
+    paths = pipeline.PipelinePaths(root)
+    schemas = pathlib.Path(schema_dir) if schema_dir else pipeline.SCHEMA_DIR
+    made = pipeline.make_pipeline(config, paths, schemas)
+    progress.total = 1 + len(made.components)
+    started = time.monotonic()
+    progress.start(_DATA_STEP)
+    try:
+        dataset = datasets.make_dataset(config.dataset, **dict(config.dataset_options))
+        cache = pathlib.Path(cache_dir).expanduser()
+        written = dataset.write(data_dir, cache, paths.data, config.beam_args)
+        validate_canonical(paths.data, config.column_kinds, config.gates.max_unknown_share)
+    except Exception as error:
+        progress.end(_DATA_STEP, time.monotonic() - started, failed=True)
+        raise ComponentError(_DATA_STEP, str(error)) from error
+    progress.end(_DATA_STEP, time.monotonic() - started, cached=not written)
+    if not load_versions(paths.serving):
+        # The versions were removed by hand: what was pushed is gone, so it must be pushed again.
+        remove_receipts(paths.artifacts / "Pusher" / "pushed_model")
+    runner = WatchedRunner(progress)
+    runner.run(made)
+    return paths, runner
+
+
+@contextlib.contextmanager
+def _log_everything() -> Iterator[None]:
+    """Have Python's logging write all messages with their time to standard error, the log by now."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+
+
+def _make_result(
+    config: PipelineConfig,
+    paths: "PipelinePaths",
+    runner: "WatchedRunner",
+    seconds: float,
+    log: pathlib.Path,
+) -> RunResult:
+    del paths
+    from tfx_pipeline.eval_config import BASELINE, CANDIDATE
+
+    evaluation = runner.outputs["Evaluator"]["evaluation"].uri
+    has_baseline = bool(runner.outputs["LatestModel"].get("model"))
+    metrics, slices = load_evaluation(evaluation, CANDIDATE if has_baseline else None)
+    baseline = load_evaluation(evaluation, BASELINE)[0] if has_baseline else {}
+    pushed = runner.outputs["Pusher"]["pushed_model"].properties
+    return RunResult(
+        preset=config.name,
+        metrics=metrics,
+        slices=slices,
+        baseline=baseline,
+        verdicts=(
+            Verdict("data", True, "no anomalies"),
+            load_quality_verdict(evaluation),
+            _load_servability(runner.outputs["ServabilityGate"]["blessing"].uri),
+        ),
+        pushed=pushed.get("pushed_destination") if pushed.get("pushed") else None,
+        components=tuple(runner.runs),
+        seconds=round(seconds, 3),
+        log=str(log),
+    )
+
+
+def _load_servability(folder: str) -> Verdict:
+    from tfx_pipeline.components.servability import REPORT
+
+    report = json.loads(pathlib.Path(folder, REPORT).read_text(encoding="utf-8"))
+    detail = "; ".join(report["problems"])
+    if report["blessed"]:
+        detail = (
+            f"{len(report['signatures'])} signatures, {report['num_requests']} requests replayed, "
+            f"recommend {report['latency_ms']:.1f} ms"
+        )
+    return Verdict("servability", report["blessed"], detail)
+
+
+def _make_error(error: Exception, log: pathlib.Path) -> PipelineError:
+    """Word an error for a person: the innermost cause says what happened, Beam wraps it in pages."""
+    component = getattr(error, "component", None)
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    lines = str(cause).strip().split("\n[while running")[0].splitlines() or [type(cause).__name__]
+    # Errors of this project are written for people; of others the type helps to search.
+    own = type(cause).__module__.split(".")[0] in ("tfx_pipeline", "addrl_keras", "serving")
+    text = "\n".join(lines[:_MESSAGE_LINES])
+    text = text if own or isinstance(cause, ValueError) else f"{type(cause).__name__}: {text}"
+    where = f"{component} failed" if component else "The run failed"
+    return PipelineError(f"{where}: {text}\nThe log is {log}", component, str(log))
+
+
+@contextlib.contextmanager
+def _hold_lock(root: pathlib.Path, name: str) -> Iterator[None]:
+    """Hold the preset's lock; the system frees it when the process ends, however it ends."""
+    with open(root / ".lock", "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
+            raise PipelineError(
+                f"Another run of the preset {name!r} is going on (process {owner}). Wait for it, "
+                "or use another runs folder."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

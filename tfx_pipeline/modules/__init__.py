@@ -1,0 +1,1 @@
+"""What TFX calls by name: preprocessing, training and metrics."""

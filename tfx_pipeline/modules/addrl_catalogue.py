@@ -1,0 +1,227 @@
+"""From TFX's artifacts to the model's in-memory data: transformed items and raw interactions."""
+
+import glob
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import scipy.sparse
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from addrl_keras.catalogue import AttributeValues, Catalogue, Interactions, make_interactions
+from addrl_keras.config import OTHER, Attribute, Config, Modality
+
+_BATCH = 4096
+_MAX_DIGITS = 9
+
+_logger = logging.getLogger(__name__)
+
+Columns = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def load_columns(patterns: Sequence[str], spec: Mapping[str, tf.io.VarLenFeature]) -> Columns:
+    """Load columns of gzipped TFRecords of tf.Examples.
+
+    Args:
+        patterns: Patterns of files.
+        spec: The features to read, all sparse.
+
+    Returns:
+        For each feature the row of each value and the values, `[num_values]` both; the key `""`
+        has the number of rows as the length of two empty-valued arrays.
+
+    Raises:
+        ValueError: If no file matches.
+    """
+    files = sorted(file for pattern in patterns for file in glob.glob(pattern))
+    if not files:
+        raise ValueError(f"There are no example files. Received: the patterns {list(patterns)}")
+    dataset = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_BATCH)
+    parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in spec}
+    offset = 0
+    for batch in dataset:
+        for name, column in tf.io.parse_example(batch, dict(spec)).items():
+            rows = column.indices.numpy()[:, 0] + offset
+            parts[name].append((rows, column.values.numpy()))
+        offset += len(batch)
+    columns = {
+        name: tuple(np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
+        for name, pieces in parts.items()
+        if pieces
+    }
+    return {**columns, "": (np.arange(offset), np.arange(offset))}
+
+
+def load_catalogue(
+    config: Config, transform_output: tft.TFTransformOutput, patterns: Sequence[str]
+) -> Catalogue:
+    """Load the catalogue out of transformed items.
+
+    Items are sorted by id, because Beam promises no order and the model's item index should not
+    depend on it.
+
+    Args:
+        config: The model's configuration.
+        transform_output: Has the vocabularies.
+        patterns: Patterns of the files of transformed items.
+
+    Returns:
+        The validated catalogue.
+    """
+    spec = transform_output.transformed_feature_spec()
+    columns = load_columns(
+        patterns, {name: tf.io.VarLenFeature(feature.dtype) for name, feature in spec.items()}
+    )
+    num_items = len(columns[""][0])
+    rows, ids = columns["item_id"]
+    if len(rows) != num_items or len(np.unique(rows)) != num_items:
+        raise ValueError(
+            f"Each item needs exactly one item_id. Received: {len(rows)} ids for {num_items} items."
+        )
+    ids_by_row = ids[np.argsort(rows, kind="stable")]
+    order = np.argsort(ids_by_row)
+    position = np.empty(num_items, np.int64)
+    position[order] = np.arange(num_items)
+    is_integer = {
+        name: feature.dtype == tf.int64
+        for name, feature in transform_output.raw_feature_spec().items()
+    }
+    catalogue = Catalogue(
+        item_ids=tuple(item.decode() for item in ids_by_row[order]),
+        values={
+            attribute.name: _make_values(
+                attribute, columns, position, transform_output, is_integer[attribute.column]
+            )
+            for attribute in config.attributes
+        },
+        features={
+            modality.name: _make_features(modality, columns, position, transform_output)
+            for modality in config.content_modalities
+        },
+    )
+    catalogue.validate(config)
+    return catalogue
+
+
+def load_interactions(
+    item_ids: tuple[str, ...], train: Sequence[str], validation: Sequence[str]
+) -> Interactions:
+    """Load the interactions of training and validation.
+
+    Args:
+        item_ids: Ids of the catalogue. Interactions with other items are left out and counted in
+            the log.
+        train: Patterns of the files of raw training examples.
+        validation: Likewise of validation.
+
+    Returns:
+        The validated interactions.
+    """
+    spec = {name: tf.io.VarLenFeature(tf.string) for name in ("user_id", "item_id")}
+    pairs = []
+    for patterns in (train, validation):
+        columns = load_columns(patterns, spec)
+        pairs.append(tuple(_decode(columns[name][1]) for name in ("user_id", "item_id")))
+    interactions, dropped = make_interactions(item_ids, *pairs)
+    total = sum(len(users) for users, _ in pairs)
+    _logger.info("%d interactions, %d left out: item not in the catalogue", total, dropped)
+    interactions.validate()
+    return interactions
+
+
+def make_bin_names(
+    lows: Iterable[float], highs: Iterable[float], is_integer: bool
+) -> tuple[str, ...]:
+    """Make the names of bins from the smallest and the largest value in each.
+
+    The names have no spaces, so that they can be typed on a command line. Numbers that are not
+    whole get as few digits as keep the names different.
+
+    Args:
+        lows: Smallest value of each bin, ascending.
+        highs: Largest value of each bin.
+        is_integer: Whether the column holds whole numbers.
+
+    Returns:
+        One name per bin: `<=HIGH` for the first, `>=LOW` for the last, `LOW-HIGH` in between.
+
+    Example:
+
+    >>> make_bin_names([1950, 1972, 1998], [1971, 1993, 2002], is_integer=True)
+    ('<=1971', '1972-1993', '>=1998')
+    >>> make_bin_names([0.001, 0.0131, 0.02], [0.0129, 0.0199, 0.5], is_integer=False)
+    ('<=0.013', '0.013-0.02', '>=0.02')
+    """
+    edges = list(zip(lows, highs, strict=True))
+    if is_integer:
+        return _name_bins([(f"{low:.0f}", f"{high:.0f}") for low, high in edges])
+    for digits in range(2, _MAX_DIGITS + 1):
+        names = _name_bins([(f"{low:.{digits}g}", f"{high:.{digits}g}") for low, high in edges])
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def _name_bins(edges: list[tuple[str, str]]) -> tuple[str, ...]:
+    if len(edges) == 1:
+        return (_name_range(*edges[0]),)
+    inner = [_name_range(low, high) for low, high in edges[1:-1]]
+    return (f"<={edges[0][1]}", *inner, f">={edges[-1][0]}") if edges else ()
+
+
+def _name_range(low: str, high: str) -> str:
+    # Two dots where a minus sign would make "-5--2" of a range.
+    separator = ".." if "-" in low + high else "-"
+    return low if low == high else f"{low}{separator}{high}"
+
+
+def _make_values(
+    attribute: Attribute,
+    columns: Columns,
+    position: np.ndarray,
+    transform_output: tft.TFTransformOutput,
+    is_integer: bool,
+) -> AttributeValues:
+    rows, index = columns[f"{attribute.name}_xf"]
+    # Values that no item has (empty bins, no rare value) would be classes without examples.
+    used, index = np.unique(index, return_inverse=True)
+    if attribute.kind == "numeric":
+        # Both columns come from the same present values, in the same order.
+        numbers = columns[f"{attribute.name}_raw"][1].astype(np.float64)
+        lows = [numbers[index == value].min() for value in range(len(used))]
+        highs = [numbers[index == value].max() for value in range(len(used))]
+        names = make_bin_names(lows, highs, is_integer)
+    else:
+        known = transform_output.vocabulary_by_name(f"{attribute.name}_values")
+        names = tuple([*_decode(known), OTHER][value] for value in used)
+    shape = (len(position), len(names))
+    matrix = scipy.sparse.csr_matrix(
+        (np.ones(len(rows), np.float32), (position[rows], index)), shape=shape
+    )
+    matrix.data[:] = 1.0  # Several rare values of one item fall together as `(other)`.
+    matrix.sort_indices()
+    _logger.info("attribute %s: %d values %s", attribute.name, len(names), names[:10])
+    return AttributeValues(names, matrix)
+
+
+def _make_features(
+    modality: Modality,
+    columns: Columns,
+    position: np.ndarray,
+    transform_output: tft.TFTransformOutput,
+) -> scipy.sparse.csr_matrix:
+    rows, index = columns[f"{modality.name}_xf_index"]
+    _, weight = columns[f"{modality.name}_xf_weight"]
+    # A matrix needs a column, also where no term is frequent enough to be one.
+    size = max(1, transform_output.vocabulary_size_by_name(f"{modality.name}_terms"))
+    matrix = scipy.sparse.csr_matrix(
+        (weight.astype(np.float32), (position[rows], index)), shape=(len(position), size)
+    )
+    matrix.sort_indices()
+    _logger.info("modality %s: %d terms, %d entries", modality.name, size, matrix.nnz)
+    return matrix
+
+
+def _decode(values: Iterable[bytes]) -> np.ndarray:
+    return np.array([value.decode() for value in values], dtype=object)

@@ -1,0 +1,247 @@
+"""The pipeline: which components there are, and what flows between them (docs/pipeline.md)."""
+
+import dataclasses
+import hashlib
+import pathlib
+import shutil
+
+from tfx import v1 as tfx
+from tfx.proto import pusher_pb2, transform_pb2
+from tfx.types import standard_artifacts
+
+from tfx_pipeline.components.anomaly_gate import AnomalyGate
+from tfx_pipeline.components.evaluation_rows import TEST_SPLIT, EvaluationRows
+from tfx_pipeline.components.example_gen import (
+    ITEMS_SPLIT,
+    make_interactions_gen,
+    make_items_gen,
+)
+from tfx_pipeline.components.latest_model import LatestPushedModelStrategy
+from tfx_pipeline.components.pusher import VersionedPusher
+from tfx_pipeline.components.servability import ServabilityGate
+from tfx_pipeline.components.trainer import CatalogueTrainer
+from tfx_pipeline.configs import PipelineConfig
+from tfx_pipeline.eval_config import make_eval_config
+from tfx_pipeline.fingerprint import compute_module_fingerprint
+
+SCHEMA_DIR = pathlib.Path(__file__).resolve().parents[1] / "schema"
+TABLES = ("interactions", "items")
+
+_MODULES = "tfx_pipeline.modules"
+
+
+@dataclasses.dataclass(frozen=True)
+class PipelinePaths:
+    """Where a pipeline reads and writes; all absolute.
+
+    Attributes:
+        root: Folder of the preset's runs.
+    """
+
+    root: pathlib.Path
+
+    @property
+    def data(self) -> pathlib.Path:
+        """Canonical tables."""
+        return self.root / "data"
+
+    @property
+    def artifacts(self) -> pathlib.Path:
+        """TFX's pipeline root."""
+        return self.root / "pipeline_root"
+
+    @property
+    def metadata(self) -> pathlib.Path:
+        """ML Metadata in SQLite."""
+        return self.root / "metadata.sqlite"
+
+    @property
+    def schemas(self) -> pathlib.Path:
+        """Copies of the schemas, named by content."""
+        return self.root / "schema"
+
+    @property
+    def serving(self) -> pathlib.Path:
+        """Pushed versions."""
+        return self.root / "serving"
+
+    @property
+    def logs(self) -> pathlib.Path:
+        """Logs of the runs."""
+        return self.root / "logs"
+
+
+def make_pipeline(
+    config: PipelineConfig, paths: PipelinePaths, schema_dir: pathlib.Path = SCHEMA_DIR
+) -> tfx.dsl.Pipeline:
+    """Make the TFX pipeline of a configuration.
+
+    Args:
+        config: The validated configuration.
+        paths: Where to read and write; the canonical tables must be there when it runs.
+        schema_dir: Folder of `interactions.pbtxt` and `items.pbtxt`.
+
+    Returns:
+        The pipeline, to be run by any IR-based runner.
+    """
+    gens, validated, gate = _make_data_components(paths, schema_dir)
+    interactions = gens["interactions"].outputs["examples"]
+    transform, trainer = _make_model_components(
+        config, interactions, gens["items"].outputs["examples"], validated["items"]
+    )
+    judging = _make_judging_components(config, paths, interactions, trainer)
+    # Anomalous data must stop the run before anything is made of them.
+    for component in (transform, judging[0]):
+        component.add_upstream_node(gate)
+    components = [*gens.values(), *validated["all"], gate, transform, trainer, *judging]
+    return tfx.dsl.Pipeline(
+        pipeline_name=f"addrl-{config.name}",
+        pipeline_root=str(paths.artifacts),
+        components=components,
+        enable_cache=True,
+        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
+            str(paths.metadata)
+        ),
+        beam_pipeline_args=list(config.beam_args),
+    )
+
+
+def stage_schema(table: str, schema_dir: pathlib.Path, target: pathlib.Path) -> str:
+    """Copy a schema to a path that names its content.
+
+    ImportSchemaGen's cache looks at the path alone: an edited schema under the same name would
+    never be read again.
+
+    Args:
+        table: `interactions` or `items`.
+        schema_dir: Folder of the schemas.
+        target: Folder of the copies.
+
+    Returns:
+        Path of the copy.
+
+    Raises:
+        FileNotFoundError: If there is no such schema.
+    """
+    source = schema_dir / f"{table}.pbtxt"
+    if not source.is_file():
+        raise FileNotFoundError(
+            f"There is no schema of the table {table!r}. Received: {source}. Restore the file; "
+            "schema/README.md says how to make one."
+        )
+    content = source.read_bytes()
+    folder = target / hashlib.sha256(content).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / source.name
+    if not copy.is_file() or copy.read_bytes() != content:
+        shutil.copyfile(source, copy)
+    return str(copy)
+
+
+def _make_data_components(paths: PipelinePaths, schema_dir: pathlib.Path):
+    """From files to checked examples, for both tables."""
+    gens = {
+        "interactions": make_interactions_gen(str(paths.data)),
+        "items": make_items_gen(str(paths.data)),
+    }
+    validated: dict = {"all": []}
+    validators = {}
+    for table, gen in gens.items():
+        title = table.capitalize()
+        statistics = tfx.components.StatisticsGen(examples=gen.outputs["examples"])
+        schema = tfx.components.ImportSchemaGen(
+            schema_file=stage_schema(table, schema_dir, paths.schemas)
+        )
+        validators[table] = tfx.components.ExampleValidator(
+            statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+        ).with_id(f"{title}Validator")
+        validated[table] = schema.outputs["schema"]
+        validated["all"] += [
+            statistics.with_id(f"{title}Statistics"),
+            schema.with_id(f"{title}Schema"),
+            validators[table],
+        ]
+    gate = AnomalyGate(
+        items=validators["items"].outputs["anomalies"],
+        interactions=validators["interactions"].outputs["anomalies"],
+        fingerprint=compute_module_fingerprint("tfx_pipeline.components.anomaly_gate"),
+    )
+    return gens, validated, gate
+
+
+def _make_model_components(config: PipelineConfig, interactions, items, items_schema):
+    """From checked examples to a model."""
+    model = config.model.to_dict()
+    # Only what Transform depends on, so that a change of the loss does not compute bins again.
+    features = {name: model[name] for name in ("attributes", "modalities")}
+    transform = tfx.components.Transform(
+        examples=items,
+        schema=items_schema,
+        preprocessing_fn=f"{_MODULES}.addrl_preprocessing.preprocessing_fn",
+        splits_config=transform_pb2.SplitsConfig(analyze=[ITEMS_SPLIT], transform=[ITEMS_SPLIT]),
+        custom_config={
+            "model": features,
+            "fingerprint": compute_module_fingerprint(f"{_MODULES}.addrl_preprocessing"),
+        },
+        force_tf_compat_v1=True,
+        disable_statistics=True,
+        disable_analyzer_cache=True,
+    )
+    trainer = CatalogueTrainer(
+        interactions=interactions,
+        items=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        run_fn=f"{_MODULES}.addrl_trainer.run_fn",
+        custom_config={
+            "model": model,
+            "warmup_requests": config.warmup_requests,
+            "fingerprint": compute_module_fingerprint(
+                "addrl_keras",
+                f"{_MODULES}.addrl_trainer",
+                f"{_MODULES}.addrl_catalogue",
+                f"{_MODULES}.addrl_warmup",
+            ),
+        },
+    ).with_id("Trainer")
+    return transform, trainer
+
+
+def _make_judging_components(config: PipelineConfig, paths: PipelinePaths, interactions, trainer):
+    """From a model to a verdict and a pushed version."""
+    model = trainer.outputs["model"]
+    resolver = tfx.dsl.Resolver(
+        strategy_class=LatestPushedModelStrategy,
+        model=tfx.dsl.Channel(type=standard_artifacts.Model),
+        pushed_model=tfx.dsl.Channel(type=standard_artifacts.PushedModel),
+        candidate=model,
+    ).with_id("LatestModel")
+    rows = EvaluationRows(
+        interactions=interactions,
+        fingerprint=compute_module_fingerprint("tfx_pipeline.components.evaluation_rows"),
+    )
+    evaluator = tfx.components.Evaluator(
+        examples=rows.outputs["rows"],
+        example_splits=[TEST_SPLIT],
+        model=model,
+        baseline_model=resolver.outputs["model"],
+        eval_config=make_eval_config(config),
+    )
+    servability = ServabilityGate(
+        model=model,
+        max_latency_ms=config.gates.max_latency_ms,
+        max_sum_error=config.gates.max_sum_error,
+        fingerprint=compute_module_fingerprint(
+            "serving.contract",
+            "tfx_pipeline.components.servability",
+            "tfx_pipeline.components.servability_probe",
+        ),
+    )
+    pusher = VersionedPusher(
+        model=model,
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=servability.outputs["blessing"],
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(paths.serving))
+        ),
+    ).with_id("Pusher")
+    return [rows, resolver, evaluator, servability, pusher]
