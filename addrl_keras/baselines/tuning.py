@@ -77,8 +77,8 @@ def evaluate_baselines(
 
     Returns:
         By name (`most_popular`, `item_knn`, `ease`): `recall_at_K`, `ndcg_at_K`, `num_users`,
-        `hyperparameters`, `seconds`, and `slices`, the two metrics by attribute and value; in plain
-        Python values that JSON can hold.
+        `hyperparameters`, `seconds`, and `slices`, the two metrics by attribute and value where
+        there are test items; in plain Python values that JSON can hold.
     """
     results: dict[str, dict[str, Any]] = {}
     for name, candidates in make_candidates().items():
@@ -109,6 +109,7 @@ def _measure(
             attribute: {
                 value: compute_sliced_metrics(ranked, relevant, members, k)
                 for value, members in values.items()
+                if relevant[:, members].nnz
             }
             for attribute, values in slices.items()
         },

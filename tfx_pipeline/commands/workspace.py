@@ -72,7 +72,7 @@ def load_json(path: Path) -> Any:
 
 def write_json(path: Path, value: Any) -> None:
     """Writes a JSON file as a whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

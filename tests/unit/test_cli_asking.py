@@ -1,0 +1,255 @@
+"""The commands that ask a server, with a client that answers from memory."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from serving.errors import ServingError
+from serving.results import Evidence, Explanation, Recommendations, RecommendedItem, VersionStatus
+from tfx_pipeline import cli
+from tfx_pipeline.commands import asking, recommend
+
+NAMES = ("year", "genre", "residual")
+
+
+class FakeClient:
+    """Knows five items, i0 to i4, with the score 5 - number, weighted by attribute."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def contribution_names(self):
+        return NAMES
+
+    def recommend(self, users, k, **settings):
+        self.asked.append((list(users), k, settings))
+        if k > 5:
+            raise ServingError("INVALID_ARGUMENT", f"k must be in 1..5. Received: {k}")
+        weights = settings["attribute_weights"] or {}
+        items = []
+        for number in range(5):
+            parts = dict(zip(NAMES, (1.0 * number, 2.0 - number / 2, -0.25), strict=True))
+            parts = {name: value * weights.get(name, 1.0) for name, value in parts.items()}
+            values = {"year": "1990-1999", "genre": "" if number == 1 else "Comedy|Drama"}
+            items.append(RecommendedItem(f"i{number}", sum(parts.values()), parts, values))
+        items.sort(key=lambda item: -item.score)
+        return [Recommendations(user, "user", items[:k], 17) for user in users]
+
+    def explain(self, user, item, history_ids=None):
+        if item != "i0":
+            raise ServingError("INVALID_ARGUMENT", f"unknown item. Received: {item!r}")
+        parts = {"year": 0.5, "genre": 1.5, "residual": -0.25}
+        weights = {name: {"id": 0.25, "title": 0.75} for name in parts}
+        return Explanation(user, item, 1.75, parts, weights, [Evidence("i1", 1.2, parts)], 17)
+
+    def status(self):
+        return [VersionStatus(17, "AVAILABLE", "OK", "")]
+
+
+@pytest.fixture
+def client(monkeypatch):
+    fake = FakeClient()
+    monkeypatch.setattr(asking, "make_client", lambda address, timeout: fake)
+    return fake
+
+
+@pytest.fixture
+def addrl(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("ADDRL_RUNS", str(tmp_path))
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def call(*argv):
+        code = cli.main([str(part) for part in argv])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def titles(tmp_path):
+    folder = tmp_path / "planted" / "data" / "items"
+    folder.mkdir(parents=True)
+    table = {"item_id": ["i0", "i1", "i4"], "title": ["Heat", None, "Alien"], "more": [1, 2, 3]}
+    pq.write_table(pa.table(table), folder / "data-00000-of-00001.parquet")
+
+
+TABLE = """\
+user 7 (known user), model version 17
+rank   item         score   release year    genre   residual   values
+────────────────────────────────────────────────────────────────────────────────────────────
+   1   Alien (i4)   3.750         +4.000        0     -0.250   1990-1999 · Comedy|Drama
+   2   i3           3.250         +3.000   +0.500     -0.250   1990-1999 · Comedy|Drama
+   3   i2           2.750         +2.000   +1.000     -0.250   1990-1999 · Comedy|Drama
+   4   i1           2.250         +1.000   +1.500     -0.250   1990-1999 · –
+   5   Heat (i0)    1.750              0   +2.000     -0.250   1990-1999 · Comedy|Drama
+"""
+
+
+def _squeeze(text):
+    """Returns lines without trailing spaces and rules, whose lengths say nothing."""
+    return [line.rstrip() for line in text.splitlines() if line.strip() and "───" not in line]
+
+
+def test_recommend_prints_a_table(addrl, client, titles):
+    code, out, err = addrl("recommend", "planted", "7", "--k", "5")
+    assert (code, err) == (0, "")
+    assert _squeeze(out) == _squeeze(TABLE)
+    assert "\x1b" not in out
+
+
+def test_recommend_without_titles_shows_ids(addrl, client):
+    _, out, _ = addrl("recommend", "planted", "7", "--k", "1")
+    assert _squeeze(out)[2].split()[:3] == ["1", "i4", "3.750"]
+
+
+def test_recommend_passes_what_was_asked_for(addrl, client):
+    addrl(
+        *(
+            "recommend",
+            "planted",
+            "7",
+            "8",
+            "--k",
+            "2",
+            "--weight",
+            "year=2",
+            "--weight",
+            "genre=0",
+        ),
+        *("--want", "genre=Comedy", "--filter", "genre=Comedy", "--filter", "genre=Drama"),
+        *("--history", "a,b", "--exclude", "c", "--include-seen"),
+    )
+    users, k, settings = client.asked[0]
+    assert (users, k) == (["7", "8"], 2)
+    assert settings == {
+        "attribute_weights": {"year": 2.0, "genre": 0.0},
+        "attribute_targets": {"genre": ["Comedy"]},
+        "attribute_filters": {"genre": ["Comedy", "Drama"]},
+        "history_ids": ["a", "b"],
+        "exclude_ids": ["c"],
+        "exclude_seen": False,
+    }
+
+
+def test_recommend_excludes_what_is_seen_unless_told_otherwise(addrl, client):
+    addrl("recommend", "planted", "7")
+    assert client.asked[0][2]["exclude_seen"] is True
+
+
+def test_a_history_needs_no_user(addrl, client):
+    code, out, _ = addrl("recommend", "planted", "--history", "a,b", "--k", "1")
+    assert code == 0
+    assert client.asked[0][0] == [""]
+    assert out.startswith("no user")
+
+
+def test_recommend_json_is_one_document(addrl, client, titles):
+    code, out, _ = addrl("recommend", "planted", "7", "8", "--k", "2", "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert [user["user_id"] for user in document["users"]] == ["7", "8"]
+    first = document["users"][0]["items"][0]
+    assert (first["item_id"], first["title"], first["rank"]) == ("i4", "Alien", 1)
+    assert first["score"] == pytest.approx(sum(first["contributions"].values()))
+    assert document["users"][0]["model_version"] == 17
+
+
+def test_recommend_csv_asks_in_chunks(addrl, client, tmp_path, monkeypatch):
+    monkeypatch.setattr(recommend, "CHUNK", 2)
+    users = tmp_path / "users.txt"
+    users.write_text("u1\n\nu2\nu3\n")
+    target = tmp_path / "out" / "recs.csv"
+    code, out, _ = addrl(
+        *("recommend", "planted", "u0", "--users-file", users, "--k", "2", "--csv", target)
+    )
+    assert code == 0
+    assert [users for users, _, _ in client.asked] == [["u0", "u1"], ["u2", "u3"]]
+    lines = target.read_text().splitlines()
+    assert lines[:3] == ["user,item,rank,score", "u0,i4,1,3.75", "u0,i3,2,3.25"]
+    assert len(lines) == 1 + 4 * 2
+    assert out == f"8 rows of 4 users in {target}\n"
+    assert [path.name for path in target.parent.iterdir()] == ["recs.csv"]
+
+
+def test_a_failed_csv_leaves_the_old_one(addrl, client, tmp_path):
+    target = tmp_path / "recs.csv"
+    target.write_text("old")
+    code, _, err = addrl("recommend", "planted", "7", "--k", "6", "--csv", target)
+    assert (code, err) == (2, "addrl recommend: k must be in 1..5. Received: 6.\n")
+    assert target.read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "message"),
+    [
+        (
+            "--weight",
+            "yaer=2",
+            "--weight: the model has no such attribute. Received: 'yaer'. Did you mean 'year'? "
+            "It has: year, genre, residual.",
+        ),
+        (
+            "--want",
+            "residual=x",
+            "--want: the model has no such attribute. Received: 'residual'. It has: year, genre.",
+        ),
+        (
+            "--filter",
+            "gnre=Comedy",
+            "--filter: the model has no such attribute. Received: 'gnre'. Did you mean 'genre'? "
+            "It has: year, genre.",
+        ),
+    ],
+)
+def test_an_unknown_attribute_is_named_with_those_there_are(addrl, client, option, text, message):
+    code, out, err = addrl("recommend", "planted", "7", option, text)
+    assert (code, out, err) == (2, "", f"addrl recommend: {message}\n")
+    assert client.asked == []
+
+
+def test_an_empty_users_file_is_a_mistake(addrl, client, tmp_path):
+    users = tmp_path / "users.txt"
+    users.write_text("\n")
+    code, _, err = addrl("recommend", "planted", "--users-file", users)
+    message = f"--users-file holds no user. Received: '{users}'."
+    assert (code, err) == (2, f"addrl recommend: {message}\n")
+
+
+def test_explain_shows_contributions_and_evidence(addrl, client, titles):
+    code, out, _ = addrl("explain", "planted", "7", "i0")
+    lines = _squeeze(out)
+    assert code == 0
+    assert lines[0] == "Heat (i0) for user 7: score 1.750"
+    # The strongest attribute first, with the weight of each modality.
+    assert lines[2].split() == ["genre", "+1.500", "0.25", "0.75"]
+    assert lines[-1] == "because of item i1: +1.200, most of it by genre"
+    code, out, _ = addrl("explain", "planted", "7", "i0", "--json")
+    assert json.loads(out)["evidence"][0]["item_id"] == "i1"
+
+
+def test_explain_names_an_unknown_item(addrl, client):
+    code, _, err = addrl("explain", "planted", "7", "i9")
+    assert (code, err) == (2, "addrl explain: unknown item. Received: 'i9'.\n")
+
+
+def test_status_names_versions_and_which_one_answers(addrl, client, tmp_path):
+    for version in ("3", "17"):
+        (tmp_path / "planted" / "serving" / version).mkdir(parents=True)
+    code, out, _ = addrl("status", "planted", "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["versions"] == [17, 3]
+    assert document["server"] == {"17": "AVAILABLE"}
+    code, out, _ = addrl("status", "planted")
+    rows = [line.split() for line in _squeeze(out)]
+    assert any(row[0] == "17" and row[-1] == "AVAILABLE" for row in rows)
+    assert any(row[0] == "3" and row[-1] == "–" for row in rows)

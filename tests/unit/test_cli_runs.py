@@ -1,0 +1,313 @@
+"""The commands that run pipelines and move versions, with a runner that does not train."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from serving.results import Recommendations, RecommendedItem
+from tfx_pipeline import cli, local_runner
+from tfx_pipeline.commands import baselines, demo, workspace
+from tfx_pipeline.configs import get_preset
+from tfx_pipeline.results import ComponentRun, PipelineError, RunResult, Verdict, write_result
+
+SLICES = {
+    "year": {
+        ">=1998": {"recall_at_20": 0.7, "ndcg_at_20": 0.6, "users": 10.0},
+        "<=1971": {"recall_at_20": 0.5, "ndcg_at_20": 0.4, "users": 30.0},
+        "(missing)": {"recall_at_20": 0.1, "ndcg_at_20": 0.1, "users": 2.0},
+    },
+    "genre": {f"g{i}": {"recall_at_20": 0.5, "users": 1.0} for i in range(9)},
+    "popularity": {"<=9": {"recall_at_20": 0.25, "ndcg_at_20": 0.2, "users": 42.0}},
+}
+
+
+def _make_result(tmp_path, passed=True):
+    gates = (
+        Verdict("data", True, "no anomalies"),
+        Verdict("quality", passed, "fine" if passed else "ndcg_at_20 is 0.1000, required 0.2000"),
+    )
+    return RunResult(
+        preset="planted",
+        metrics={"recall_at_20": 0.61234, "ndcg_at_20": 0.45, "users": 42.0},
+        slices=SLICES,
+        baseline={},
+        verdicts=gates,
+        pushed=f"{tmp_path}/planted/serving/5" if passed else None,
+        components=(ComponentRun("Trainer", 3.0, True), ComponentRun("Pusher", 1.0, False)),
+        seconds=185.0,
+        log="the.log",
+    )
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Canonical tables of 30 users who like every second item, even or odd."""
+    generator = np.random.default_rng(0)
+    rows = {"train": [], "validation": [], "test": []}
+    for user in range(30):
+        for item in range(user % 2, 40, 2):
+            split = generator.choice(list(rows), p=[0.5, 0.25, 0.25])
+            rows[split].append((f"u{user}", f"i{item:02d}"))
+    root = tmp_path / "planted" / "data"
+    for split, pairs in rows.items():
+        users, items = zip(*pairs, strict=True)
+        folder = root / "interactions" / split
+        folder.mkdir(parents=True)
+        pq.write_table(pa.table({"user_id": users, "item_id": items}), folder / "a.parquet")
+    (root / "items").mkdir()
+    years = [None if i == 7 else 1960 + i for i in range(40)]
+    columns = {
+        "item_id": [f"i{i:02d}" for i in range(40)],
+        "title": [f"Title {i}" for i in range(40)],
+        "release_year": years,
+        "popularity": [[i] for i in range(40)],
+        "genres": [["Comedy"] if i % 2 else ["Drama", "War"] for i in range(40)],
+    }
+    pq.write_table(pa.table(columns), root / "items" / "a.parquet")
+    return workspace.Workspace(tmp_path, "planted")
+
+
+@pytest.fixture
+def runner(monkeypatch, tmp_path):
+    """Replaces the runner; `runner.result` is what it returns or raises."""
+
+    class Runner:
+        def __init__(self):
+            self.result = _make_result(tmp_path)
+            self.calls = []
+
+        def __call__(self, config, **settings):
+            self.calls.append((config.name, settings))
+            if isinstance(self.result, Exception):
+                raise self.result
+            return self.result
+
+    fake = Runner()
+    monkeypatch.setattr(local_runner, "run", fake)
+    return fake
+
+
+@pytest.fixture
+def addrl(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("ADDRL_RUNS", str(tmp_path))
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def call(*argv):
+        code = cli.main([str(part) for part in argv])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def _find(out, start):
+    return next(line.split() for line in out.splitlines() if line.strip().startswith(start))
+
+
+def test_run_prints_metrics_beside_the_baselines_and_verdicts(addrl, runner, data, tmp_path):
+    code, out, err = addrl("run", "planted", "--runs", tmp_path)
+    assert (code, err) == (0, "")
+    assert _find(out, "AD-DRL")[-2:] == ["0.6123", "0.4500"]
+    # Two slices only, those with the fewest values; bins in their order, what is missing last.
+    assert "by release year" in out and "by popularity" in out and "by genre" not in out
+    order = [
+        line.split()[0] for line in out.splitlines() if line.startswith(("<=1971", ">=", "(m"))
+    ]
+    assert order == ["<=1971", ">=1998", "(missing)"]
+    found = json.loads(data.baselines.read_text())["baselines"]
+    for name, title in (
+        ("most_popular", "most popular"),
+        ("item_knn", "ItemKNN"),
+        ("ease", "EASE"),
+    ):
+        figures = _find(out, title)[-2:]
+        assert figures == [f"{found[name][m]:.4f}" for m in ("recall_at_20", "ndcg_at_20")]
+    expected = [f"{found[n]['slices']['popularity']['<=9']['recall_at_20']:.4f}" for n in found]
+    assert _find(out, "<=9") == ["<=9", "42", "0.2500", *expected]
+    assert _find(out, "quality")[1] == "passed"
+    assert "2 components in 3 min 05 s, 1 from the cache" in out
+    assert f"model pushed to {tmp_path}/planted/serving/5" in out
+
+
+def test_run_ends_with_1_where_a_gate_refuses(addrl, runner, data, tmp_path):
+    runner.result = _make_result(tmp_path, passed=False)
+    code, out, _ = addrl("run", "planted", "--demo")
+    assert code == 1
+    assert _find(out, "quality")[1] == "REFUSED"
+    assert "not pushed: quality: ndcg_at_20 is 0.1000, required 0.2000" in out
+
+
+def test_run_passes_folders_on_and_reports_a_failure(addrl, runner, tmp_path, monkeypatch):
+    monkeypatch.setenv("ADDRL_CACHE", str(tmp_path / "kept"))
+    runner.result = PipelineError("Trainer failed: no examples\nThe log is the.log")
+    code, out, err = addrl("run", "planted", "--data", tmp_path)
+    assert (code, out) == (1, "")
+    assert err == "addrl run: Trainer failed: no examples\nThe log is the.log\n"
+    name, settings = runner.calls[0]
+    assert name == "planted"
+    assert settings["data_dir"] == tmp_path
+    assert settings["runs_dir"] == tmp_path
+    assert settings["cache_dir"] == tmp_path / "kept"
+
+
+def test_run_json_is_one_document(addrl, runner, data):
+    code, out, _ = addrl("run", "planted", "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["metrics"]["recall_at_20"] == 0.61234
+    assert set(document["baselines"]) == {"most_popular", "item_knn", "ease"}
+
+
+def test_baselines_are_kept_until_the_data_change(data, monkeypatch):
+    calls = []
+    genuine = baselines.evaluate_baselines
+
+    def count(*arguments):
+        calls.append(1)
+        return genuine(*arguments)
+
+    monkeypatch.setattr(baselines, "evaluate_baselines", count)
+    config = get_preset("planted")
+    first = baselines.load_baselines(config, data)
+    assert baselines.load_baselines(config, data) == first
+    assert len(calls) == 1
+    # Everybody keeps to the own half, which neighbours find and popularity does not.
+    assert first["ease"]["recall_at_20"] > first["most_popular"]["recall_at_20"] + 0.2
+    data.baselines.write_text("{ broken")
+    again = baselines.load_baselines(config, data)
+    assert again["ease"]["ndcg_at_20"] == first["ease"]["ndcg_at_20"]
+    assert len(calls) == 2
+    table = {"user_id": ["u0"], "item_id": ["i01"]}
+    pq.write_table(pa.table(table), data.data / "interactions" / "train" / "b.parquet")
+    baselines.load_baselines(config, data)
+    assert len(calls) == 3
+
+
+def test_evaluate_shows_one_baseline_with_what_was_chosen(addrl, data):
+    code, out, _ = addrl("evaluate", "planted", "--model", "ease")
+    assert code == 0
+    assert _find(out, "EASE")[0] == "EASE"
+    assert "EASE: ridge " in out
+    assert "AD-DRL" not in out and "ItemKNN" not in out
+
+
+def test_evaluate_shows_the_last_run(addrl, data, tmp_path):
+    write_result(_make_result(tmp_path), data.root)
+    code, out, _ = addrl("evaluate", "planted", "--model", "addrl", "--json")
+    assert (code, json.loads(out)["addrl"]["recall_at_20"]) == (0, 0.61234)
+    code, out, _ = addrl("evaluate", "planted")
+    assert _find(out, "AD-DRL")[-2] == "0.6123"
+    assert _find(out, "ItemKNN")[0] == "ItemKNN"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("<=1971", [True, False, False, False]),
+        ("1972-1993", [False, True, False, False]),
+        (">=1994", [False, False, True, False]),
+        ("1980", [False, True, False, False]),
+        ("(missing)", [False, False, False, True]),
+    ],
+)
+def test_ranges_match_numbers(name, expected):
+    for column in ([1960, 1980, 1999, None], [[1960], [1980], [1999], []]):
+        assert baselines.match_values(column, [name])[name].tolist() == expected
+
+
+def test_negative_ranges_and_categories_match():
+    members = baselines.match_values([-5.0, 0.5], ["-6.5..-1", "-1..1e0"])
+    assert members["-6.5..-1"].tolist() == [True, False]
+    assert members["-1..1e0"].tolist() == [False, True]
+    members = baselines.match_values([["a", "b"], ["c"], []], ["a", "b", "(other)", "(missing)"])
+    assert members["b"].tolist() == [True, False, False]
+    assert members["(other)"].tolist() == [False, True, False]
+    assert members["(missing)"].tolist() == [False, False, True]
+
+
+def test_rollback_moves_the_newest_version_aside(addrl, tmp_path):
+    serving = tmp_path / "planted" / "serving"
+    for version in ("3", "5", "20"):
+        (serving / version).mkdir(parents=True)
+        (serving / version / "saved_model.pb").write_text(version)
+    (serving / "draft-9").mkdir()
+    code, out, _ = addrl("rollback", "planted")
+    assert code == 0
+    retired = tmp_path / "planted" / "retired"
+    assert (retired / "20" / "saved_model.pb").read_text() == "20"
+    assert out.splitlines()[-1] == "version 5 is now the newest"
+    assert sorted(path.name for path in serving.iterdir()) == ["3", "5", "draft-9"]
+    code, out, _ = addrl("rollback", "planted", "3")
+    assert (code, out.splitlines()[-1]) == (0, "version 3 is now the newest")
+    code, _, err = addrl("rollback", "planted")
+    assert code == 1
+    assert err == (
+        f"addrl rollback: {serving} needs two versions, one to return to. It holds: 3.\n"
+    )
+
+
+def test_rollback_to_several_versions_back(addrl, tmp_path):
+    serving = tmp_path / "planted" / "serving"
+    for version in (3, 5, 20):
+        (serving / str(version)).mkdir(parents=True)
+    for wanted, words in (("4", "no such version. Received: 4."), ("20", "is the newest already")):
+        code, _, err = addrl("rollback", "planted", wanted)
+        assert code == 2 and words in err and "There are: 20, 5, 3." in err
+    assert addrl("rollback", "planted", "3")[0] == 0
+    assert [path.name for path in serving.iterdir()] == ["3"]
+
+
+def test_serve_becomes_the_server_on_the_pushed_versions(addrl, tmp_path, monkeypatch):
+    (tmp_path / "planted" / "serving" / "5").mkdir(parents=True)
+    seen = []
+    monkeypatch.setattr("os.execv", lambda path, command: seen.append((path, command)))
+    addrl("serve", "planted", "--port", "1234", "--rest-port", "0", "--host", "0.0.0.0")
+    path, command = seen[0]
+    assert command[0] == path
+    assert command[1:] == [
+        "-m",
+        "serving.server",
+        f"--model_base_path={tmp_path}/planted/serving",
+        "--host=0.0.0.0",
+        "--port=1234",
+        "--rest_api_port=0",
+    ]
+
+
+def test_demo_examples_go_together_and_do_not_change(data):
+    user, history, num_items = demo.choose_examples(data)
+    assert demo.choose_examples(data) == (user, history, num_items)
+    assert num_items == 40
+    assert user.startswith("u")
+    assert len(set(history)) == 3
+    # Items of one half are taken together, items of both never.
+    assert len({int(item[1:]) % 2 for item in history}) == 1
+
+
+def test_demo_raises_the_attribute_that_moves_most():
+    items = [
+        RecommendedItem(f"i{n}", 1.0, {"year": 5.0, "genre": 0.1 * n, "residual": 9.0 * n})
+        for n in range(5)
+    ]
+    answer = Recommendations("u", "user", items, 1)
+    assert demo.choose_attribute(answer, ("year", "genre")) == "genre"
+
+
+def test_demo_shows_how_the_list_moved(capsys, monkeypatch):
+    from tfx_pipeline import tables
+
+    items = {
+        name: RecommendedItem(name, 1.0, {"year": 1.0}, {"year": "new"}) for name in ("a", "b", "c")
+    }
+    answer = Recommendations("7", "user", [items["b"], items["a"], items["c"]], 1)
+    table = tables.make_recommendations_table(
+        answer, {}, {"year": "release year"}, before={"a": 1, "b": 2}
+    )
+    tables.make_console().print(table)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [row[:3] for row in rows if row and row[0] == "1"] == [["1", "2", "↑"]]
+    assert [row[:3] for row in rows if row and row[0] == "2"] == [["2", "1", "↓"]]
+    assert [row[:3] for row in rows if row and row[0] == "3"] == [["3", "new", "c"]]
