@@ -218,14 +218,14 @@ class TrainingConfig:
         seed: Of every generator.
     """
 
-    content_epochs: int = 20
-    epochs: int = 20
+    content_epochs: int = 10
+    epochs: int = 10
     batch_size: int = 256
     item_batch_size: int = 256
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     content_learning_rate: float = 5e-3
-    keep_share: tuple[float, float] = (0.5, 0.9)
-    patience: int = 5
+    keep_share: tuple[float, float] = (0.3, 0.7)
+    patience: int = 4
     refit: bool = True
     seed: int = 0
 

@@ -1,0 +1,1 @@
+"""Measurements whose results are kept in `benchmarks/results/` and quoted by the documentation."""
