@@ -1,6 +1,9 @@
 """The commands that ask a server, with a client that answers from memory."""
 
 import json
+import os
+import stat
+import threading
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -186,6 +189,24 @@ def test_a_failed_csv_leaves_the_old_one(addrl, client, tmp_path):
     code, _, err = addrl("recommend", "planted", "7", "--k", "6", "--csv", target)
     assert (code, err) == (2, "addrl recommend: k must be in 1..5. Received: 6.\n")
     assert target.read_text() == "old"
+
+
+def test_csv_writes_through_what_is_no_regular_file(addrl, client, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    received = []
+    reader = threading.Thread(target=lambda: received.append(pipe.read_text()))
+    reader.start()
+    code, _, _ = addrl("recommend", "planted", "7", "--k", "1", "--csv", pipe)
+    reader.join(10)
+    assert (code, received) == (0, ["user,item,rank,score\n7,i4,1,3.75\n"])
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
+    addrl("recommend", "planted", "7", "--k", "1", "--csv", tmp_path / "link.csv")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "real.csv").read_text() == received[0]
+    code, _, err = addrl("recommend", "planted", "7", "--csv", tmp_path)
+    assert code == 1 and "Is a directory" in err
 
 
 @pytest.mark.parametrize(

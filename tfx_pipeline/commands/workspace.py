@@ -76,7 +76,15 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file as a whole or not at all."""
+    """Writes a text file as a whole or not at all.
+
+    A link keeps leading to its target, and what is no regular file (`/dev/stdout`, a named pipe) is
+    written to: renaming onto it would put a plain file in its place.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
