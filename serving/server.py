@@ -7,10 +7,12 @@ told in serving/README.md.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import socket
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 
@@ -59,16 +61,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(problem, file=sys.stderr)
             return 1
     # An entry point may set these; TensorFlow reads them when it is imported.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     return _serve(options)
 
 
 def _serve(options: argparse.Namespace) -> int:
-    import tensorflow as tf
+    with _hold_stderr():
+        import tensorflow as tf
 
-    from serving.local.app import LocalServer, ServerOptions
-    from serving.local.config import ModelSettings, load_model_config
+        from serving.local.app import LocalServer, ServerOptions
+        from serving.local.config import ModelSettings, load_model_config
 
     tf.get_logger().setLevel("ERROR")
     try:
@@ -94,6 +97,27 @@ def _serve(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     return server.run()
+
+
+@contextlib.contextmanager
+def _hold_stderr() -> Iterator[None]:
+    """Keeps what native libraries print while they load, and shows it only if the import fails.
+
+    TensorFlow looks for CUDA before its log level applies; on a machine without a GPU that would be
+    the first thing a reader sees.
+    """
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _find_port_problem(host: str, flag: str, port: int) -> str | None:

@@ -216,3 +216,11 @@ def test_health_service_says_serving():
         assert response.status == 1
         with pytest.raises(ServingError, match="NOT_FOUND"):
             client._transport.call("Check", protos.HealthCheckRequest(service="x"), 5.0)
+
+
+def test_server_says_once_where_it_serves_and_nothing_of_tensorflows():
+    server = start_server()
+    rest_port = server.rest_url.rpartition(":")[2]
+    expected = f"serving addrl version 1, moving version 1 on {server.address} (gRPC), {rest_port}"
+    assert (server.folder / "stdout.txt").read_text() == f"{expected} (REST)\n"
+    assert "cuda" not in (server.folder / "stderr.txt").read_text().lower()

@@ -44,7 +44,7 @@ class RunningServer:
     Attributes:
         address: `host:port` of gRPC.
         rest_url: root of the REST API.
-        folder: parent of the models' folders.
+        folder: parent of the models' folders; `stdout.txt` and `stderr.txt` lie there too.
         spare: a version that scores twice as high, to be copied where it is needed.
     """
 
@@ -62,11 +62,12 @@ def copy_version(source: Path, base: Path, version: int) -> Path:
 
 
 def run_server(*flags: str, **options) -> subprocess.Popen[str]:
-    """Starts `python -m serving.server` with the flags."""
+    """Starts `python -m serving.server` with the flags, as a user's shell would."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TF_")}
     return subprocess.Popen(
         [sys.executable, "-m", "serving.server", *flags],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**environment, "PYTHONPATH": str(ROOT)},
         text=True,
         **options,
     )
@@ -89,7 +90,8 @@ def start_server() -> RunningServer:
     errors = holder.enter_context((folder / "stderr.txt").open("w"))
     flags = ["--model_config_file", str(config), "--port", "0", "--rest_api_port", "0"]
     flags += ["--port_file", str(ports), "--file_system_poll_wait_seconds", "0.1"]
-    process = run_server(*flags, stderr=errors)
+    output = holder.enter_context((folder / "stdout.txt").open("w"))
+    process = run_server(*flags, stdout=output, stderr=errors)
     holder.callback(_stop, process)
     _wait_for(ports, process, folder / "stderr.txt")
     found = json.loads(ports.read_text())
