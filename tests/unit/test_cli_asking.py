@@ -205,7 +205,7 @@ def test_csv_writes_through_what_is_no_regular_file(addrl, client, tmp_path):
     addrl("recommend", "planted", "7", "--k", "1", "--csv", tmp_path / "link.csv")
     assert (tmp_path / "link.csv").is_symlink()
     assert (tmp_path / "real.csv").read_text() == received[0]
-    code, _, err = addrl("recommend", "planted", "7", "--csv", tmp_path)
+    code, _, err = addrl("recommend", "planted", "7", "--k", "1", "--csv", tmp_path)
     assert code == 1 and "Is a directory" in err
 
 
