@@ -97,8 +97,9 @@ require_space() { # require_space FOLDER GIB
 
 use_pip_settings() { # uv does not read pip's settings: hand on an index that the user chose there.
     [[ -z ${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-} ]] || return 0
-    local index
-    index=${PIP_INDEX_URL:-$("$VENV/bin/python" -m pip config get global.index-url 2>/dev/null)} ||
-        index=""
+    local index=${PIP_INDEX_URL:-} python
+    for python in "$VENV/bin/python" "$PYTHON_FOUND"; do
+        [[ -n $index ]] || index=$("$python" -m pip config get global.index-url 2>/dev/null) || index=""
+    done
     [[ -z $index ]] || export UV_DEFAULT_INDEX=$index
 }

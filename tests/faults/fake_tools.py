@@ -170,6 +170,15 @@ class FakeMachine:
         """Return the names of the steps called since the last time, and forget them."""
         return [line.split()[0] for line in self.calls()]
 
+    def add_package(self) -> None:
+        """Put a package into the environment, as an installation would."""
+        self.package.parent.mkdir(parents=True, exist_ok=True)
+        self.package.touch()
+
+    @property
+    def package(self) -> Path:
+        return self.venv / "lib" / "python3.11" / "site-packages" / "half.py"
+
     @property
     def venv(self) -> Path:
         return self.root / ".venv"

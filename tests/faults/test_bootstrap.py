@@ -33,7 +33,7 @@ def test_locks_are_installed_with_hashes_and_compiled(machine):
     calls = {line.split()[0]: line for line in machine.calls()}
     assert "--require-hashes" in calls["tools"] and "scripts/tools.lock" in calls["tools"]
     assert "--require-hashes" in calls["sync"] and "--compile-bytecode" in calls["sync"]
-    assert calls["sync"].endswith("requirements.lock") and "--reinstall" not in calls["sync"]
+    assert calls["sync"].endswith("requirements.lock") and "--refresh" not in calls["sync"]
     assert "--no-build-isolation" in calls["install"] and "--no-deps" in calls["install"]
 
 
@@ -52,6 +52,7 @@ def test_killed_anywhere_it_repairs_itself(machine, step):
     assert status == -9
     assert not machine.stamp.exists()
     machine.calls()
+    machine.add_package()
 
     status, output = machine.bootstrap()
     assert status == 0, output
@@ -59,9 +60,8 @@ def test_killed_anywhere_it_repairs_itself(machine, step):
     assert machine.stamp.exists()
     steps = [line.split()[0] for line in calls]
     assert steps[-3:] == ["sync", "install", "import"]
-    # A half-installed package looks whole to uv, so all are installed again after `sync` began.
-    sync = next(line for line in calls if line.startswith("sync"))
-    assert ("--reinstall" in sync) == (step in ("sync", "install", "import"))
+    # A half-installed package looks whole to uv, so it must have been cleared away.
+    assert not machine.package.exists()
     # What stood is kept: the interpreter is made anew only when it was not finished.
     assert ("venv" in steps) == (step in ("venv", "tools", "start"))
 
@@ -75,14 +75,13 @@ def test_failed_proof_leaves_no_stamp(machine):
 def test_changed_lock_is_installed_in_place(machine):
     machine.bootstrap()
     machine.calls()
-    kept = machine.venv / "bin" / "kept"
-    kept.touch()
+    machine.add_package()
     with (machine.root / "requirements.lock").open("a") as file:
         file.write("# changed\n")
     status, output = machine.bootstrap()
     assert status == 0, output
     assert machine.steps() == ["start", "sync", "install", "import"]
-    assert kept.exists()
+    assert machine.package.exists()
 
 
 def test_moved_folder_is_built_anew(machine):
@@ -107,8 +106,10 @@ def test_vanished_base_python_is_noticed(machine):
 def test_repair_installs_everything_again(machine):
     machine.bootstrap()
     machine.calls()
+    machine.add_package()
     assert machine.bootstrap("--repair")[0] == 0
-    assert any(line.startswith("sync") and "--reinstall" in line for line in machine.calls())
+    assert not machine.package.exists()
+    assert any(line.startswith("sync") and "--refresh" in line for line in machine.calls())
 
 
 def test_two_at_once_build_only_once(machine):
