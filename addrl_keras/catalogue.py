@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import scipy.sparse
@@ -62,31 +63,59 @@ class Catalogue:
     def validate(self, config: Config) -> None:
         """Raises `ValueError` where the catalogue does not fit `config` or itself."""
         if not self.item_ids:
-            raise ValueError("The catalogue has no items.")
+            raise ValueError("A catalogue needs at least one item. Received: no items")
         if len(set(self.item_ids)) != len(self.item_ids):
-            seen: set[str] = set()
-            twice = next(i for i in self.item_ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
             raise ValueError(
-                f"Item id {twice!r} occurs more than once in the catalogue; ids must be unique."
+                "Item ids must be unique in the catalogue. "
+                f"Received: {_find_repeated(self.item_ids)!r} twice"
             )
         if "" in self.item_ids:
             raise ValueError(
-                "An item has the empty id, which the serving contract uses as padding."
+                "An item id must not be empty, as '' is padding in the serving contract. "
+                f"Received: '' at position {self.item_ids.index('')}"
             )
-        for what, names, parts in (
-            ("attribute", config.attribute_names, {n: v.matrix for n, v in self.values.items()}),
-            ("modality", tuple(m.name for m in config.content_modalities), self.features),
-        ):
-            for name in names:
-                if name not in parts:
-                    raise ValueError(
-                        f"The catalogue lacks the {what} {name!r}. It has: {sorted(parts)}"
-                    )
-                if parts[name].shape[0] != self.num_items:
-                    raise ValueError(
-                        f"The {what} {name!r} must have one row per item, {self.num_items}. "
-                        f"Received: shape {parts[name].shape}"
-                    )
+        for name in config.attribute_names:
+            part = self.values.get(name)
+            self._validate_part("attribute", name, part and part.matrix, list(self.values))
+            _validate_values(name, self.values[name])
+        for modality in config.content_modalities:
+            feature = self.features.get(modality.name)
+            self._validate_part("modality", modality.name, feature, list(self.features))
+
+    def _validate_part(
+        self, what: str, name: str, matrix: scipy.sparse.csr_matrix | None, known: list[str]
+    ) -> None:
+        if matrix is None:
+            raise ValueError(f"The catalogue lacks the {what} {name!r}. It has: {sorted(known)}")
+        if matrix.shape[0] != self.num_items:
+            raise ValueError(
+                f"The {what} {name!r} must have one row per item, {self.num_items}. "
+                f"Received: shape {matrix.shape}"
+            )
+        if not np.isfinite(matrix.data).all():
+            row = int(np.flatnonzero(~np.isfinite(np.asarray(matrix.sum(axis=1)).ravel()))[0])
+            raise ValueError(
+                f"The {what} {name!r} must be finite; leave a row empty where nothing is known. "
+                f"Received: {matrix.data[~np.isfinite(matrix.data)][0]} for item "
+                f"{self.item_ids[row]!r}"
+            )
+
+
+def _validate_values(name: str, values: AttributeValues) -> None:
+    if not values.names:
+        raise ValueError(
+            f"The attribute {name!r} needs at least one value; leave it out of the configuration "
+            "where no item has one. Received: no values"
+        )
+    if len(values.names) != values.matrix.shape[1] or len(set(values.names)) != len(values.names):
+        raise ValueError(
+            f"The attribute {name!r} must name each of its {values.matrix.shape[1]} values once. "
+            f"Received: {len(values.names)} names, {len(set(values.names))} of them different"
+        )
+
+
+def _find_repeated(ids: Sequence[str]) -> str:
+    return next(name for name, count in collections.Counter(ids).items() if count > 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,16 +137,31 @@ class Interactions:
         """Train and validation together: what a user is known to have when the model is served."""
         return binarize(self.train + self.validation)
 
-    def validate(self) -> None:
-        """Raises `ValueError` on an empty training set or on shapes that differ."""
+    def validate(self, catalogue: Catalogue | None = None) -> None:
+        """Raises `ValueError` on an empty training set, on shapes that differ or a repeated user.
+
+        Args:
+            catalogue: Optional; its items must be the columns.
+        """
         if self.train.shape != self.validation.shape or self.train.shape[0] != len(self.user_ids):
             raise ValueError(
-                f"Interactions of {len(self.user_ids)} users have the shapes train "
-                f"{self.train.shape} and "
-                f"validation {self.validation.shape}; all must agree."
+                f"Train and validation must have a row for each of {len(self.user_ids)} users and "
+                f"the same columns. Received: shapes {self.train.shape} and {self.validation.shape}"
+            )
+        if len(set(self.user_ids)) != len(self.user_ids):
+            raise ValueError(
+                f"User ids must be unique. Received: {_find_repeated(self.user_ids)!r} twice"
+            )
+        if catalogue is not None and self.train.shape[1] != catalogue.num_items:
+            raise ValueError(
+                f"Interactions must have a column for each of the {catalogue.num_items} items of "
+                f"the catalogue. Received: shape {self.train.shape}"
             )
         if not self.train.nnz:
-            raise ValueError("There are no training interactions with items of the catalogue.")
+            raise ValueError(
+                "There are no training interactions with items of the catalogue; check that both "
+                f"spell the item ids alike. Received: shape {self.train.shape}, all zero"
+            )
 
 
 def make_interactions(

@@ -8,6 +8,7 @@ of `Config.attributes` and of nothing else.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -30,8 +31,11 @@ def _validate_name(what: str, name: str) -> None:
 def _validate_range(
     owner: str, name: str, value: float, low: float, high: float = float("inf")
 ) -> None:
-    if not low <= value <= high:
-        raise ValueError(f"{owner}.{name} must lie in [{low}, {high}]. Received: {value!r}")
+    if not (low <= value <= high and math.isfinite(value)):
+        limit = "" if high == float("inf") else f" and at most {high}"
+        raise ValueError(
+            f"{owner}.{name} must be a finite number, at least {low}{limit}. Received: {value!r}"
+        )
 
 
 def _validate_choice(owner: str, name: str, value: str, choices: Iterable[str]) -> None:
@@ -106,7 +110,8 @@ class Modality:
         _validate_range(owner, "min_count", self.min_count, 1)
         if self.encoder != "id" and not self.column:
             raise ValueError(
-                f"{owner} with encoder {self.encoder!r} needs a column of the items table."
+                f"{owner} with encoder {self.encoder!r} needs a column of the items table, as "
+                "all but 'id' do. Received: column=''"
             )
 
 
@@ -277,7 +282,8 @@ class Config:
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(
-                    f"The names of attributes and modalities must be unique. Received: {name!r} twice"
+                    "The names of attributes and modalities must be unique. "
+                    f"Received: {name!r} twice"
                 )
         if sum(modality.encoder == "id" for modality in self.modalities) != 1:
             raise ValueError(

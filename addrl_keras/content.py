@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse
 from keras import ops
 
+from addrl_keras.callbacks import FiniteLosses
 from addrl_keras.catalogue import Catalogue
 from addrl_keras.config import Config
 from addrl_keras.layers.chunking import ChunkedProjection
@@ -172,7 +173,7 @@ def compute_distributions(
     """Computes each item's distribution over the values of each attribute.
 
     Where a value is known it is that value; elsewhere it is what the content tower predicts; where
-    there is no content either, the row is zero.
+    there is no content either, or the value heads were not trained, the row is zero.
 
     Returns:
         `(distributions, modality_weights)`: a list of float32 `[num_items, num_values_k]`, and the
@@ -184,6 +185,7 @@ def compute_distributions(
     weights = np.zeros(shape, np.float32)
     if tower is None:
         return known, weights
+    heads_are_trained = config.losses.value > 0 and config.training.content_epochs > 0
     features = [catalogue.features[modality.name] for modality in config.content_modalities]
     batch_size = config.training.item_batch_size
     for start in range(0, catalogue.num_items, batch_size):
@@ -192,7 +194,7 @@ def compute_distributions(
         weights[rows] = ops.convert_to_numpy(outputs["weights"])[:, : len(config.attributes)]
         has_content = ops.convert_to_numpy(ops.any(outputs["present"], axis=1))
         for k, logits in enumerate(outputs["logits"]):
-            missing = (known[k][rows].sum(axis=1) == 0) & has_content
+            missing = (known[k][rows].sum(axis=1) == 0) & has_content & heads_are_trained
             known[k][rows][missing] = ops.convert_to_numpy(ops.softmax(logits, axis=-1))[missing]
     return known, weights
 
@@ -215,5 +217,7 @@ def fit_content_tower(
     tower.build([(None, feature.shape[1]) for feature in features])
     tower.compile(optimizer=keras.optimizers.Adam(training.content_learning_rate))
     batches = ItemBatches(features, labels, training.item_batch_size, training.seed)
-    history = tower.fit(batches, epochs=training.content_epochs, verbose=verbose)
+    rate = training.content_learning_rate
+    guard = FiniteLosses("content", f"lower training.content_learning_rate, now {rate}")
+    history = tower.fit(batches, epochs=training.content_epochs, verbose=verbose, callbacks=[guard])
     return tower, history.history

@@ -14,9 +14,9 @@ Tensor = Any
 class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
     """Exact retrieval by the dot product of chunked vectors, as a drop-in for TFRS's `BruteForce`.
 
-    Beside TFRS's interface it takes terms that are added to the dot product (`bias`) and a mask of
-    the items that may be returned (`allowed`), accepts a number of exclusions that is known only at
-    run time, and tells what each chunk contributed.
+    Beside TFRS's interface it splits the search in two, `compute_scores` and `search`, so that
+    terms may be added to the scores and items left out between them; it accepts a number of
+    exclusions that is known only at run time, and tells what each chunk contributed.
 
     Args:
         chunk_dims: Width of each chunk; a vector is the chunks side by side.

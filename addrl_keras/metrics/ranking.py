@@ -124,11 +124,12 @@ def compute_ndcg_at_k(ranked: np.ndarray, relevant: scipy.sparse.spmatrix) -> np
 
 
 def rank_users(
-    score: Callable[[scipy.sparse.csr_matrix], np.ndarray],
+    score: Callable[..., np.ndarray],
     known: scipy.sparse.csr_matrix,
     relevant: scipy.sparse.csr_matrix,
     k: int = 20,
     batch_size: int = 1024,
+    pass_users: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ranks the catalogue for the users that count: with a known and a relevant item.
 
@@ -138,6 +139,8 @@ def rank_users(
         relevant: CSR `[num_users, num_items]`: what should be found.
         k: Length of the lists; a catalogue of fewer items is ranked whole.
         batch_size: Users per call of `score`, which bounds the memory.
+        pass_users: Gives `score` a second argument, the indices of the batch's users, int
+            `[batch]`: for a model with an embedding per user.
 
     Returns:
         The users, int `[users]`, and their lists, int `[users, k]`.
@@ -153,17 +156,20 @@ def rank_users(
         )
     ranked = []
     for start in range(0, len(users), batch_size):
-        history = known[users[start : start + batch_size]]
-        ranked.append(rank_items(score(history), history, min(k, known.shape[1])))
+        batch = users[start : start + batch_size]
+        history = known[batch]
+        scores = score(history, batch) if pass_users else score(history)
+        ranked.append(rank_items(scores, history, min(k, known.shape[1])))
     return users, np.concatenate(ranked)
 
 
 def compute_ranking_metrics(
-    score: Callable[[scipy.sparse.csr_matrix], np.ndarray],
+    score: Callable[..., np.ndarray],
     known: scipy.sparse.csr_matrix,
     relevant: scipy.sparse.csr_matrix,
     k: int = 20,
     batch_size: int = 1024,
+    pass_users: bool = False,
 ) -> dict[str, float]:
     """Ranks the catalogue for all users that count, and averages.
 
@@ -173,6 +179,7 @@ def compute_ranking_metrics(
         relevant: CSR `[num_users, num_items]`.
         k: Length of the lists.
         batch_size: Users per call of `score`.
+        pass_users: Whether `score` takes the users' indices too.
 
     Returns:
         `recall_at_K`, `ndcg_at_K` and `num_users`, the users that count.
@@ -180,7 +187,7 @@ def compute_ranking_metrics(
     Raises:
         ValueError: No user counts.
     """
-    users, ranked = rank_users(score, known, relevant, k, batch_size)
+    users, ranked = rank_users(score, known, relevant, k, batch_size, pass_users)
     return {
         f"recall_at_{k}": float(compute_recall_at_k(ranked, relevant[users]).mean()),
         f"ndcg_at_{k}": float(compute_ndcg_at_k(ranked, relevant[users]).mean()),

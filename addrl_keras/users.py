@@ -1,0 +1,146 @@
+"""Who is asking: from a user id and perhaps a history to what the towers say of the user."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from addrl_keras.catalogue import Interactions
+from addrl_keras.model import AdDrl
+from addrl_keras.steering import make_multi_hot, make_table
+from addrl_keras.towers import compute_memory_scores, history_scale
+
+Tensor = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class UserState:
+    """A batch of users, resolved.
+
+    Args:
+        history: Float 0/1 `[batch, num_items]`, what the user tower encodes.
+        seen: Float 0/1 `[batch, num_items]`, all that the user is known to have.
+        vectors: Float `[batch, dim]`; zero without a history.
+        extra: Float `[batch, num_items, 2]`: the popularity prior (only without a history) and the
+            memory term.
+        source: String `[batch]`: `user`, `history` or `prior`.
+    """
+
+    history: Tensor
+    seen: Tensor
+    vectors: Tensor
+    extra: Tensor
+    source: Tensor
+
+
+class UserEncoder(tf.Module):
+    """Holds the stored histories and the weights that encode them.
+
+    Args:
+        model: The fitted towers.
+        interactions: Whose known items are the stored histories.
+        items: Table from item ids to their index.
+    """
+
+    def __init__(
+        self, model: AdDrl, interactions: Interactions, items: tf.lookup.StaticHashTable
+    ) -> None:
+        super().__init__(name="users")
+        self.num_items = model.shape.num_items
+        self._items = items
+        self.table = make_table(interactions.user_ids)
+        known = interactions.known
+        counts = np.asarray(known.sum(axis=0)).ravel()
+        self._history_items = make_constant(known.indices.astype(np.int64))
+        # One row more than there are users, which is empty: the history of an unknown user.
+        splits = np.append(known.indptr, known.indptr[-1]).astype(np.int64)
+        self._history_splits = make_constant(splits)
+        self._prior = make_constant(np.log((counts + 1.0) / (counts + 1.0).sum()).astype("float32"))
+        self.query = make_constant(model.user_tower.query.numpy())
+        embedding = model.user_tower.embedding
+        self._embedding = None if embedding is None else make_constant(embedding.numpy())
+        self.memory: tuple[Any, Any] | None = None
+        if model.memory is not None:
+            source, weight = model.memory.source.numpy(), model.memory.weight.numpy()
+            self.memory = make_constant(source), make_constant(weight)
+
+    def resolve(self, user_id: Tensor, history_ids: Tensor) -> UserState:
+        """Resolves users by the history in the request, else by the stored one, else by the prior.
+
+        Args:
+            user_id: String `[batch]`.
+            history_ids: String `[batch, n]` or `[1, n]`; what is not in the catalogue is ignored.
+        """
+        users = self.table.lookup(user_id)
+        given = make_multi_hot(self._items.lookup(history_ids), self.num_items)
+        given = tf.broadcast_to(given, [tf.shape(user_id)[0], self.num_items])
+        stored = self._load_stored(users)
+        from_request = tf.reduce_any(given > 0, axis=1)
+        history = tf.where(from_request[:, None], given, stored)
+        source = tf.where(tf.reduce_any(history > 0, axis=1), "user", "prior")
+        source = tf.where(from_request, "history", source)
+        users = tf.where(from_request, tf.constant(-1, tf.int64), users)
+        return self.encode(history, tf.maximum(given, stored), users, source)
+
+    def encode(
+        self, history: Tensor, seen: Tensor, users: Tensor | None, source: Tensor
+    ) -> UserState:
+        """Encodes histories `[batch, num_items]`; `users` are indices `[batch]`, -1 if unknown."""
+        vectors = tf.matmul(history * history_scale(history), self.query)
+        if self._embedding is not None and users is not None:
+            own = tf.gather(self._embedding, tf.maximum(users, 0))
+            vectors += tf.where(users[:, None] < 0, tf.zeros_like(own), own)
+        without_history = tf.cast(source == "prior", tf.float32)[:, None]
+        prior = without_history * self._prior[None, :]
+        memory = tf.zeros_like(prior)
+        if self.memory is not None:
+            memory = compute_memory_scores(*self.memory, history)
+        return UserState(history, seen, vectors, tf.stack([prior, memory], axis=-1), source)
+
+    def compute_evidence(
+        self, user: UserState, items: Tensor, vectors: Tensor, chunk_dims: Sequence[int]
+    ) -> Tensor:
+        """Computes what each item, were it in the history, adds to one item's score.
+
+        Args:
+            user: The users, of whom the length of the history matters.
+            items: Int `[batch]`, the item that each user's score is explained of.
+            vectors: Float `[batch, dim]`, these items' vectors.
+            chunk_dims: Width of each chunk of the vectors.
+
+        Returns:
+            Float `[batch, num_items, num_chunks]`. The sum over a user's history is what the
+            history contributes to the score.
+        """
+        pairs = zip(
+            tf.split(self.query, chunk_dims, axis=1),
+            tf.split(vectors, chunk_dims, axis=1),
+            strict=True,
+        )
+        parts = [tf.matmul(chunk, query, transpose_b=True) for query, chunk in pairs]
+        if self.memory is not None:
+            source, weight = (tf.gather(part, items) for part in self.memory)
+            batch = tf.repeat(tf.range(tf.shape(items)[0], dtype=tf.int64), tf.shape(source)[1])
+            where = tf.stack([batch, tf.reshape(source, [-1])], axis=1)
+            shape = tf.cast(tf.stack([tf.shape(items)[0], self.num_items]), tf.int64)
+            parts.append(tf.scatter_nd(where, tf.reshape(weight, [-1]), shape))
+        return tf.stack(parts, axis=-1) * history_scale(user.history)[..., None]
+
+    def _load_stored(self, users: Tensor) -> Tensor:
+        last = tf.cast(tf.shape(self._history_splits)[0] - 2, tf.int64)
+        histories = tf.RaggedTensor.from_row_splits(
+            tf.convert_to_tensor(self._history_items),
+            tf.convert_to_tensor(self._history_splits),
+            validate=False,
+        )
+        rows = tf.gather(histories, tf.where(users < 0, last, users))
+        return make_multi_hot(rows.to_tensor(-1), self.num_items)
+
+
+def make_constant(value: Any) -> tf.Variable:
+    """Makes a variable that is not trained: large constants do not belong in a graph."""
+    return tf.Variable(value, trainable=False)
