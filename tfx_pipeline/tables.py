@@ -19,6 +19,8 @@ _SOURCES = {
     "prior": "unknown user: popular items",
 }
 _LONGEST_TITLE = 44
+# Below this width of a terminal the values would squeeze the titles out.
+WIDTH_WITH_VALUES = 120
 
 
 def make_console(stream: TextIO | None = None) -> Console:
@@ -45,38 +47,46 @@ def make_table(title: str = "") -> Table:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         show_edge=False,
+        collapse_padding=True,
     )
 
 
 def make_recommendations_table(
     answer: Any,
     titles: Mapping[str, str],
-    headings: Mapping[str, str],
     before: Mapping[str, int] | None = None,
+    caption: str = "",
+    show_values: bool = True,
 ) -> Table:
     """Makes the table of one user's list.
 
     Args:
         answer: `serving.results.Recommendations`.
         titles: Title by item id; the ids alone where there is none.
-        headings: Heading by name of a contribution.
         before: Rank by item id in another list, to show how the items moved; an item that it
             lacks is marked as new.
+        caption: What is special about this list, for the title.
+        show_values: Whether to show the items' values, which need some 40 columns.
 
     Returns:
         One row an item: rank, title, score, what each attribute adds, and the item's values.
     """
     whose = f"user {answer.user_id}" if answer.user_id else "no user"
     source = _SOURCES.get(answer.source, answer.source)
-    table = make_table(f"{whose} ({source}), model version {answer.model_version}")
-    table.add_column("rank", justify="right")
+    names = list(answer.items[0].contributions) if answer.items else []
+    caption = f", {caption}" if caption else ""
+    table = make_table(f"{whose} ({source}){caption}, model version {answer.model_version}")
+    table.add_column("rank", justify="right", no_wrap=True)
     if before is not None:
-        table.add_column("before", justify="right")
-    table.add_column("item", no_wrap=True, overflow="ellipsis", max_width=_LONGEST_TITLE)
+        table.add_column("before", justify="right", no_wrap=True)
+    # In a narrow terminal the texts are wrapped, never the figures.
+    table.add_column("item", max_width=_LONGEST_TITLE)
     table.add_column("score", justify="right", style="bold", no_wrap=True)
-    for name in headings:
-        table.add_column(headings[name], justify="right")
-    table.add_column("values", no_wrap=True, overflow="ellipsis")
+    # The names, not the labels: they are what --weight and --want take.
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    if show_values:
+        table.add_column("values")
     for rank, item in enumerate(answer.items, start=1):
         moved = [] if before is None else [_format_move(rank, before.get(item.item_id))]
         title = titles.get(item.item_id)
@@ -85,8 +95,8 @@ def make_recommendations_table(
             *moved,
             f"{title} ({item.item_id})" if title else item.item_id,
             f"{item.score:.3f}",
-            *(_format_contribution(item.contributions[name]) for name in headings),
-            " · ".join(value or "–" for value in item.attribute_values.values()),
+            *(_format_contribution(item.contributions[name]) for name in names),
+            *([_format_values(item.attribute_values)] if show_values else []),
         )
     if not answer.items:
         table.add_row("–", *(["–"] if before is not None else []), "nothing is left", "–")
@@ -123,6 +133,10 @@ def format_seconds(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s"
+
+
+def _format_values(values: Mapping[str, str]) -> str:
+    return " · ".join(value or "–" for value in values.values())
 
 
 def _format_contribution(value: float) -> Text:

@@ -303,9 +303,7 @@ def test_demo_shows_how_the_list_moved(capsys, monkeypatch):
         name: RecommendedItem(name, 1.0, {"year": 1.0}, {"year": "new"}) for name in ("a", "b", "c")
     }
     answer = Recommendations("7", "user", [items["b"], items["a"], items["c"]], 1)
-    table = tables.make_recommendations_table(
-        answer, {}, {"year": "release year"}, before={"a": 1, "b": 2}
-    )
+    table = tables.make_recommendations_table(answer, {}, before={"a": 1, "b": 2})
     tables.make_console().print(table)
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [row[:3] for row in rows if row and row[0] == "1"] == [["1", "2", "↑"]]

@@ -87,11 +87,3 @@ def group_values(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     for name, value in pairs:
         grouped.setdefault(name, []).append(value)
     return grouped
-
-
-def get_headings(preset: str, names: Iterable[str]) -> dict[str, str]:
-    """Returns the heading of each contribution: the label of the preset where it has one."""
-    from tfx_pipeline.configs import get_preset
-
-    labels = {a.name: a.heading for a in get_preset(preset).model.attributes}
-    return {name: labels.get(name, name) for name in names}

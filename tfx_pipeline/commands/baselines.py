@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ def load_baselines(
     config: PipelineConfig,
     place: workspace.Workspace,
     slices: Mapping[str, Sequence[str]] | None = None,
+    report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Loads what the baselines reach on the test split, or computes it.
 
@@ -37,6 +38,7 @@ def load_baselines(
         config: The pipeline's configuration.
         place: The folder of the preset, with the canonical tables.
         slices: Values by attribute to measure the baselines on, besides all items.
+        report: Called with a line before anything is computed.
 
     Returns:
         See `addrl_keras.baselines.evaluate_baselines`.
@@ -49,6 +51,7 @@ def load_baselines(
     kept = workspace.load_json(place.baselines)
     if isinstance(kept, dict) and kept.get("fingerprint") == fingerprint:
         return kept["baselines"]
+    report("measuring the baselines ...")
     items = _load_table(place, "items")
     order = np.argsort(np.array(items["item_id"], dtype=object))
     item_ids = tuple(items["item_id"][i] for i in order)

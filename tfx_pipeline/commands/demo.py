@@ -70,20 +70,25 @@ def _show(
 ) -> None:
     k = min(K, depth)
     neutral = client.recommend(user, depth, exclude_seen=True)
-    headings = asking.get_headings(config.name, client.contribution_names())
     # Shown is the head of the long list, from which the ranks before come as well.
     head = type(neutral)(neutral.user_id, neutral.source, neutral.items[:k], neutral.model_version)
-    console.print(f"\nRecommendations for user {user}, all weights neutral:")
-    console.print(tables.make_recommendations_table(head, titles, headings))
+    console.print()
+    show_values = console.width >= tables.WIDTH_WITH_VALUES
+    caption = "all weights neutral"
+    table = tables.make_recommendations_table(head, titles, None, caption, show_values)
+    console.print(table)
     name = choose_attribute(neutral, config.model.attribute_names)
     weighted = client.recommend(user, k, attribute_weights={name: RAISED}, exclude_seen=True)
     before = {item.item_id: rank for rank, item in enumerate(neutral.items, start=1)}
-    console.print(f"The same user, the weight of {headings[name]} raised to {RAISED:g}:")
-    console.print(tables.make_recommendations_table(weighted, titles, headings, before))
+    caption = f"weight of {name} raised to {RAISED:g}"
+    console.print()
+    table = tables.make_recommendations_table(weighted, titles, before, caption, show_values)
+    console.print(table)
     names = ", ".join(titles.get(item, item) for item in history)
-    console.print(f"Someone the model has never seen, who took {names}:")
+    console.print(f"\nSomeone the model has never seen, who took {names}:\n")
     unknown = client.recommend("", k, history_ids=history)
-    console.print(tables.make_recommendations_table(unknown, titles, headings))
+    console.print(tables.make_recommendations_table(unknown, titles, show_values=show_values))
+    console.print()
 
 
 def choose_attribute(answer: Any, attributes: tuple[str, ...]) -> str:

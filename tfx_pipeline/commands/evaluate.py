@@ -66,6 +66,7 @@ def _print(config: Any, model: str | None, own: Any, slices: Any, found: Any) ->
     )
     for table in made:
         console.print(table)
+        console.print()
     for name, baseline in found.items():
         parameters = baseline["hyperparameters"]
         if parameters:

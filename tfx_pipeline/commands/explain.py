@@ -37,18 +37,18 @@ def run(options: argparse.Namespace) -> int:
         document = {"preset": options.preset, "title": titles.get(answer.item_id)}
         print(json.dumps({**document, **answer.as_dict()}, indent=2, ensure_ascii=False))
         return 0
-    _print(answer, titles, asking.get_headings(options.preset, answer.contributions))
+    _print(answer, titles)
     return 0
 
 
-def _print(answer: Any, titles: Mapping[str, str], headings: Mapping[str, str]) -> None:
+def _print(answer: Any, titles: Mapping[str, str]) -> None:
     from tfx_pipeline import tables
 
     console = tables.make_console()
     modalities = list(next(iter(answer.modality_weights.values()), {}))
     rows = [
         [
-            headings[name],
+            name,
             f"{value:+.3f}",
             *(f"{answer.modality_weights[name][modality]:.2f}" for modality in modalities),
         ]
@@ -63,7 +63,7 @@ def _print(answer: Any, titles: Mapping[str, str], headings: Mapping[str, str]) 
         reason = max(evidence.contributions, key=lambda name: evidence.contributions[name])
         console.print(
             f"because of {_name(evidence.item_id, titles)}: {evidence.contribution:+.3f}, most of "
-            f"it by {headings.get(reason, reason)}"
+            f"it by {reason}"
         )
 
 

@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
         document = make_document(options.preset, options.k, answers, titles)
         print(json.dumps(document, indent=2, ensure_ascii=False))
         return 0
-    _print_tables(options, answers, titles)
+    _print_tables(answers, titles)
     return 0
 
 
@@ -170,13 +170,13 @@ def _write_csv(path: str, answers: Iterator[Any], count: int) -> int:
     return 0
 
 
-def _print_tables(
-    options: argparse.Namespace, answers: Sequence[Any], titles: Mapping[str, str]
-) -> None:
+def _print_tables(answers: Sequence[Any], titles: Mapping[str, str]) -> None:
     from tfx_pipeline import tables
 
     console = tables.make_console()
-    for answer in answers:
-        names = list(answer.items[0].contributions) if answer.items else []
-        headings = asking.get_headings(options.preset, names)
-        console.print(tables.make_recommendations_table(answer, titles, headings))
+    show_values = console.width >= tables.WIDTH_WITH_VALUES
+    for number, answer in enumerate(answers):
+        if number:
+            console.print()
+        table = tables.make_recommendations_table(answer, titles, show_values=show_values)
+        console.print(table)

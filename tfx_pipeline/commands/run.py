@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     from tfx_pipeline.commands import baselines, metrics
 
     slices = metrics.choose_slices(config, result.slices)
-    found = baselines.load_baselines(config, place, slices)
+    found = baselines.load_baselines(config, place, slices, _make_reporter(options))
     if options.json:
         print(json.dumps({**result.to_dict(), "baselines": found}, indent=2))
     else:
@@ -78,6 +79,11 @@ def run_pipeline(config: Any, options: argparse.Namespace) -> Any:
         raise CommandError(str(error)) from error
 
 
+def _make_reporter(options: argparse.Namespace) -> Callable[[str], None]:
+    stream = sys.stderr if options.json else sys.stdout
+    return lambda line: print(line, file=stream, flush=True)
+
+
 def _print_report(config: Any, result: Any, found: Any) -> None:
     from tfx_pipeline import tables
     from tfx_pipeline.commands import metrics
@@ -86,9 +92,11 @@ def _print_report(config: Any, result: Any, found: Any) -> None:
     console.print()
     for table in metrics.make_metrics_tables(config, result.metrics, result.slices, found):
         console.print(table)
+        console.print()
     verdicts = [[v.gate, tables.format_verdict(v.passed), v.detail] for v in result.verdicts]
     columns = ("gate", "verdict", "detail")
     console.print(tables.make_rows_table("Gates", columns, verdicts, text_columns=3))
+    console.print()
     cached = sum(component.cached for component in result.components)
     time = tables.format_seconds(result.seconds)
     console.print(f"{len(result.components)} components in {time}, {cached} from the cache")
