@@ -157,6 +157,12 @@ class Interactions:
                 f"Interactions must have a column for each of the {catalogue.num_items} items of "
                 f"the catalogue. Received: shape {self.train.shape}"
             )
+        for split, matrix in (("train", self.train), ("validation", self.validation)):
+            if (matrix.data != 1.0).any():
+                raise ValueError(
+                    f"Interactions must be 0 or 1; `binarize` makes them so. Received: {split} with "
+                    f"{matrix.data[matrix.data != 1.0][0]}"
+                )
         if not self.train.nnz:
             raise ValueError(
                 "There are no training interactions with items of the catalogue; check that both "
