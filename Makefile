@@ -1,7 +1,8 @@
 # The commands of this repository. `make run` and `make test` build what they need themselves.
 SHELL := /bin/bash
 VENV := .venv/bin
-PYTHON := # Empty: scripts/bootstrap chooses. Or `make run PYTHON=/path/to/python3.11`.
+# Which Python makes .venv; empty: scripts/bootstrap chooses.
+PYTHON ?=
 PRESET ?= movielens
 # Seconds after which the tests are taken to hang.
 TEST_LIMIT ?= 2400

@@ -8,8 +8,10 @@ ROOT = Path(__file__).parent
 VERSION: dict[str, str] = {}
 exec((ROOT / "addrl_keras" / "version.py").read_text(), VERSION)
 
-# Ranges that are known to work together; requirements.lock fixes one exact set. TFX pins
-# tensorflow-hub below 0.16, which cannot be imported beside TensorFlow 2.21: hence the lock.
+# Ranges that are known to work together; requirements.lock fixes one exact set. tensorflow-hub is
+# absent on purpose: TFX pins it below 0.16, which cannot be imported beside TensorFlow 2.21. The
+# lock overrides that pin; after a plain `pip install .`, hub encoders need
+# `pip install --no-deps tensorflow-hub==0.16.1`.
 INSTALL_REQUIRES = [
     "apache-beam>=2.77,<3",
     "grpcio>=1.60",
@@ -34,7 +36,6 @@ INSTALL_REQUIRES = [
 ]
 TEST_REQUIRES = ["hypothesis>=6", "pytest>=8", "pytest-timeout>=2"]
 EXTRAS_REQUIRE = {
-    "hub": ["tensorflow-hub>=0.16.1"],
     "kubeflow": ["kfp>=2.16,<3; python_version < '3.12'"],
     "airflow": ["apache-airflow>=2.10,<3; python_version < '3.13'"],
     "test": TEST_REQUIRES,
@@ -52,11 +53,9 @@ setup(
     # A package_dir of one entry makes an editable install a plain path entry, which mypy and
     # editors understand and which sees packages that are added later.
     package_dir={"": "."},
-    packages=find_packages(
-        include=["addrl_keras*", "tfx_pipeline*", "serving*"], exclude=["*.tests", "*.tests.*"]
-    ),
-    data_files=[],
-    include_package_data=True,
+    # schema/ is data that the pipeline reads beside its own folder.
+    packages=[*find_packages(include=["addrl_keras*", "tfx_pipeline*", "serving*"]), "schema"],
+    package_data={"schema": ["*.pbtxt"], "serving": ["*.config", "*.txt"]},
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     entry_points={"console_scripts": ["addrl = tfx_pipeline.cli:main"]},
