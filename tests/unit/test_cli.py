@@ -155,8 +155,7 @@ MISTAKES = [
 @pytest.mark.parametrize(("argv", "message"), MISTAKES, ids=[" ".join(a) for a, _ in MISTAKES])
 def test_a_mistake_is_one_line_and_exit_code_2(addrl, argv, message):
     code, out, err = addrl(*argv)
-    expected = 1 if "--data" in argv else 2
-    assert (code, out, err) == (expected, "", message + "\n")
+    assert (code, out, err) == (2, "", message + "\n")
 
 
 def test_what_is_not_there_yet_names_the_command_that_makes_it(addrl, tmp_path):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -152,7 +155,8 @@ def start_server(place: workspace.Workspace) -> Iterator[str]:
             command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=dict(os.environ)
         )
         try:
-            yield f"127.0.0.1:{_wait_for_port(process, port_file, place.server_log)}"
+            with _stop_by_signal():
+                yield f"127.0.0.1:{_wait_for_port(process, port_file, place.server_log)}"
         finally:
             process.terminate()
             try:
@@ -160,6 +164,19 @@ def start_server(place: workspace.Workspace) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@contextlib.contextmanager
+def _stop_by_signal() -> Iterator[None]:
+    """Lets SIGTERM end this process as an exit does, so that the server is stopped as well."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _wait_for_port(process: subprocess.Popen, port_file: Path, log: Path) -> int:

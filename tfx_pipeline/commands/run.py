@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfx_pipeline.commands import parser, workspace
-from tfx_pipeline.commands.errors import FAILURE, CommandError
+from tfx_pipeline.commands.errors import FAILURE, USAGE, CommandError
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -36,7 +36,8 @@ def run(options: argparse.Namespace) -> int:
     if options.data and not options.data.is_dir():
         raise CommandError(
             f"--data is no folder. Received: '{options.data}'. Leave it out to have the files "
-            "fetched."
+            "fetched.",
+            USAGE,
         )
     from tfx_pipeline.configs import get_preset
 
