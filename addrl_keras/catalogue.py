@@ -160,8 +160,8 @@ class Interactions:
         for split, matrix in (("train", self.train), ("validation", self.validation)):
             if (matrix.data != 1.0).any():
                 raise ValueError(
-                    f"Interactions must be 0 or 1; `binarize` makes them so. Received: {split} with "
-                    f"{matrix.data[matrix.data != 1.0][0]}"
+                    "Interactions must be 0 or 1; `binarize` makes them so. "
+                    f"Received: {split} with {matrix.data[matrix.data != 1.0][0]}"
                 )
         if not self.train.nnz:
             raise ValueError(

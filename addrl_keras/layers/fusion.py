@@ -64,7 +64,9 @@ class FusionAttention(keras.layers.Layer):
     def call(self, chunks: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         mask = ops.cast(present, chunks.dtype)[:, None, :]
         logits = self._logits(chunks) + (1.0 - mask) * _ABSENT
-        weights = ops.softmax(logits, axis=-1) * mask
+        # Over a single modality Keras would warn that a softmax has nothing to choose.
+        alone = logits.shape[-1] == 1
+        weights = (ops.ones_like(logits) if alone else ops.softmax(logits, axis=-1)) * mask
         fused = ops.einsum("bkm,bmkd->bkd", weights, ops.normalize(chunks, axis=-1, order=2))
         return fused, weights
 

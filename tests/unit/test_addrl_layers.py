@@ -97,6 +97,12 @@ class TestFusionAttention:
         expected = [[1 / 3] * 3, [0.5, 0, 0.5], [0, 1, 0], [0, 0, 0]]
         np.testing.assert_allclose(weights[:, 0], expected, atol=1e-6)
 
+    def test_a_single_modality_has_all_the_weight_where_it_is_present(self, recwarn):
+        layer = FusionAttention(hidden_dim=6)
+        _, weights = layer(self.chunks[:, :1], np.array([[1], [0], [1], [0]], bool))
+        assert weights[:, 0, 0].numpy().tolist() == [1.0, 0.0, 1.0, 0.0]
+        assert not [warning for warning in recwarn if "softmax" in str(warning.message)]
+
     def test_zero_and_huge_chunks_have_finite_gradients(self):
         layer = self._layer()
         for scale in (0.0, 1e12):

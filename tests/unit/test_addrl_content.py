@@ -1,0 +1,189 @@
+"""The content side: masks, what it fills in, and each loss switched off alone."""
+
+import numpy as np
+import pytest
+from addrl_data import NO_CONTENT, NO_PEOPLE, NO_TITLE, NUM_ITEMS, make_config
+
+from addrl_keras.content import (
+    ContentTower,
+    ItemBatches,
+    compute_distributions,
+    fit_content_tower,
+)
+
+NUM_VALUES = (3, 4, 12)
+
+
+@pytest.fixture(scope="module")
+def features(planted):
+    return [planted.catalogue.features[name].toarray() for name in ("title", "people")]
+
+
+@pytest.fixture(scope="module")
+def labels(planted):
+    names = make_config().attribute_names
+    return [planted.catalogue.values[name].distribution().toarray() for name in names]
+
+
+@pytest.fixture(scope="module")
+def trained(planted):
+    return fit_content_tower(make_config(), planted.catalogue)
+
+
+def test_outputs_have_the_documented_shapes(features):
+    outputs = ContentTower(make_config(), NUM_VALUES)(features)
+    assert [x.shape for x in outputs["logits"]] == [(NUM_ITEMS, size) for size in NUM_VALUES]
+    assert outputs["weights"].shape == (NUM_ITEMS, 4, 2)
+    assert outputs["chunks"].shape == (NUM_ITEMS, 2, 4, 6)
+    assert outputs["present"].shape == (NUM_ITEMS, 2)
+
+
+def test_a_missing_modality_has_no_attention(trained, features):
+    weights = np.asarray(trained[0](features)["weights"])
+    assert not weights[list(NO_TITLE), :, 0].any()
+    assert not weights[list(NO_PEOPLE), :, 1].any()
+    assert not weights[NO_CONTENT].any()
+    np.testing.assert_allclose(np.delete(weights, NO_CONTENT, axis=0).sum(axis=2), 1.0, atol=1e-5)
+
+
+def test_attention_learns_which_modality_tells_an_attribute(trained, features):
+    both = np.delete(np.arange(NUM_ITEMS), [*NO_TITLE, *NO_PEOPLE])
+    title = np.asarray(trained[0](features)["weights"])[both, :, 0].mean(axis=0)
+    genre, brand = 1, 2
+    assert title[genre] > title[brand]
+
+
+def test_losses_fall_and_are_recorded_for_every_epoch(trained):
+    _, history = trained
+    assert set(history) == {"intra", "inter", "value", "loss"}
+    for values in history.values():
+        assert len(values) == 30
+    assert history["loss"][-1] < 0.5 * history["loss"][0]
+
+
+def test_known_values_stay_and_missing_ones_are_predicted(planted, trained, labels):
+    distributions, weights = compute_distributions(make_config(), planted.catalogue, trained[0])
+    for name, part, label in zip(("year", "genre", "brand"), distributions, labels, strict=True):
+        known = planted.catalogue.values[name].known
+        np.testing.assert_array_equal(part[known], label[known])
+        filled = np.delete(np.flatnonzero(~known), np.flatnonzero(np.flatnonzero(~known) == 39))
+        np.testing.assert_allclose(part[filled].sum(axis=1), 1.0, atol=1e-5)
+        assert (part[filled] > 0).all()
+    assert weights.shape == (NUM_ITEMS, 3, 2)
+    # Item 6 says its genre in its title alone: the prediction is right.
+    assert distributions[1][6].argmax() in np.flatnonzero(planted.genres[6])
+
+
+def test_an_item_without_content_and_value_stays_unknown(planted, trained):
+    distributions, weights = compute_distributions(make_config(), planted.catalogue, trained[0])
+    assert not planted.catalogue.values["genre"].known[NO_CONTENT]
+    assert not distributions[1][NO_CONTENT].any()
+    assert not weights[NO_CONTENT].any()
+
+
+def test_brands_are_predicted_better_than_by_chance(planted, trained):
+    distributions, _ = compute_distributions(make_config(), planted.catalogue, trained[0])
+    missing = np.flatnonzero(~planted.catalogue.values["brand"].known)
+    assert len(missing) == 10
+    right = distributions[2][missing].argmax(axis=1) == planted.brand[missing]
+    assert right.mean() >= 0.5
+
+
+def test_terms_are_blind_to_what_is_missing(features, labels):
+    tower = ContentTower(make_config(), NUM_VALUES)
+    terms = tower.compute_terms(features, labels, training=False)
+    without = [np.delete(part, NO_CONTENT, axis=0) for part in features]
+    known = [np.delete(part, NO_CONTENT, axis=0) for part in labels]
+    again = tower.compute_terms(without, known, training=False)
+    for name in ("intra", "inter"):
+        assert float(terms[name]) == pytest.approx(float(again[name]), rel=1e-5)
+
+
+@pytest.mark.parametrize("kept", ["intra", "inter", "value"])
+def test_a_weight_of_zero_switches_a_term_off(features, labels, kept):
+    """With one term left, only the weights that this term depends on may move."""
+    import keras
+
+    weights = {"intra": 0.0, "inter": 0.0, "value": 0.0, kept: 1.0}
+    tower = ContentTower(make_config(losses=weights), NUM_VALUES)
+    tower(features)
+    tower.compile(optimizer=keras.optimizers.SGD(1.0))
+    before = {weight.path: weight.numpy() for weight in tower.trainable_variables}
+    figures = tower.train_step((features, labels))
+    assert float(figures["loss"]) == pytest.approx(float(figures[kept]), rel=1e-6)
+    moved = {
+        weight.path.split("/")[1]
+        for weight in tower.trainable_variables
+        if np.any(weight.numpy() != before[weight.path])
+    }
+    expected = {
+        "intra": {"title_chunks", "people_chunks", "title_classifier", "people_classifier"},
+        "inter": {"title_chunks", "people_chunks"},
+        "value": {"title_chunks", "people_chunks", "fusion", "value_heads"},
+    }
+    assert moved == expected[kept]
+
+
+def test_no_losses_or_no_content_need_no_tower(planted):
+    off = {"intra": 0.0, "inter": 0.0, "value": 0.0}
+    assert fit_content_tower(make_config(losses=off), planted.catalogue) == (None, {})
+    with pytest.raises(ValueError, match="at least one modality beside `id`"):
+        ContentTower(_without_content(), NUM_VALUES)
+
+
+def _without_content():
+    import dataclasses
+
+    config = make_config(start={"side_information": ()})
+    return dataclasses.replace(config, modalities=config.modalities[:1])
+
+
+def test_without_a_tower_missing_values_stay_unknown(planted, labels):
+    distributions, weights = compute_distributions(make_config(), planted.catalogue, None)
+    for part, label in zip(distributions, labels, strict=True):
+        np.testing.assert_array_equal(part, label)
+    assert not weights.any()
+
+
+def test_heads_that_were_not_trained_fill_nothing_in(planted, trained, labels):
+    config = make_config(losses={"value": 0.0})
+    distributions, _ = compute_distributions(config, planted.catalogue, trained[0])
+    for part, label in zip(distributions, labels, strict=True):
+        np.testing.assert_array_equal(part, label)
+
+
+def test_a_single_modality_has_no_inter_term(planted, labels):
+    import dataclasses
+
+    config = make_config()
+    config = dataclasses.replace(config, modalities=config.modalities[:2])
+    tower = ContentTower(config, NUM_VALUES)
+    terms = tower.compute_terms(
+        [planted.catalogue.features["title"].toarray()], labels, training=False
+    )
+    assert float(terms["inter"]) == 0.0
+    assert float(terms["value"]) > 0.0
+
+
+def test_a_diverging_phase_stops_with_its_name(planted):
+    config = make_config(training={"content_learning_rate": 1e30, "content_epochs": 5})
+    with pytest.raises(FloatingPointError, match=r"content phase .*lower training\.content_learn"):
+        fit_content_tower(config, planted.catalogue)
+
+
+def test_batches_hold_every_item_once_and_are_reshuffled(planted, labels):
+    features = [planted.catalogue.features["title"]]
+    rows = [np.eye(NUM_ITEMS, dtype=np.float32)]
+    batches = ItemBatches(features, rows, batch_size=16, seed=0)
+    assert len(batches) == 3
+
+    def order():
+        return np.concatenate([batches[i][1][0].argmax(axis=1) for i in range(3)])
+
+    first = order()
+    assert sorted(first) == list(range(NUM_ITEMS))
+    batches.on_epoch_end()
+    assert sorted(order()) == list(range(NUM_ITEMS))
+    assert (order() != first).any()
+    again = ItemBatches(features, rows, batch_size=16, seed=0)
+    np.testing.assert_array_equal(again[0][0][0], features[0][first[:16]].toarray())
