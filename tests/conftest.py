@@ -1,6 +1,38 @@
 """What all tests share. Keras 2 names must be fixed before anything imports TensorFlow."""
 
+import dataclasses
+import io
 import os
+import pathlib
+
+import pytest
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@dataclasses.dataclass(frozen=True)
+class PlantedRun:
+    """A finished run of the preset `planted`.
+
+    Attributes:
+        runs_dir: Folder of all runs; the run is in `planted`.
+        result: Its `RunResult`.
+        printed: What it printed.
+    """
+
+    runs_dir: pathlib.Path
+    result: object
+    printed: str
+
+
+@pytest.fixture(scope="session")
+def planted_run(tmp_path_factory) -> PlantedRun:
+    """Run the pipeline on the planted data once for all tests (1 to 2 minutes)."""
+    from tfx_pipeline.configs import get_preset
+    from tfx_pipeline.local_runner import run
+
+    runs_dir = tmp_path_factory.mktemp("runs")
+    out = io.StringIO()
+    result = run(get_preset("planted"), runs_dir=runs_dir, out=out)
+    return PlantedRun(runs_dir, result, out.getvalue())

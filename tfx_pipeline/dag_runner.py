@@ -21,6 +21,8 @@ from tfx_pipeline.results import ComponentRun
 
 _Execution = metadata_store_pb2.Execution
 _DONE = (_Execution.COMPLETE, _Execution.CACHED)
+# A resolver's outputs are artifacts of others, which ML Metadata calls internal.
+_OUTPUTS = (metadata_store_pb2.Event.OUTPUT, metadata_store_pb2.Event.INTERNAL_OUTPUT)
 
 
 class ComponentError(RuntimeError):
@@ -128,7 +130,7 @@ def _load_execution(connection, info) -> tuple[int, dict[str, Output]]:
         events = [
             event
             for event in handle.store.get_events_by_execution_ids([info.execution_id])
-            if event.type == metadata_store_pb2.Event.OUTPUT
+            if event.type in _OUTPUTS
         ]
         artifacts = handle.store.get_artifacts_by_id([event.artifact_id for event in events])
     uris = {artifact.id: _make_output(artifact) for artifact in artifacts}

@@ -77,9 +77,11 @@ def redirect_output(log_path: pathlib.Path, out: TextIO | None = None) -> Iterat
     sys.stderr.flush()
     saved = [os.dup(1), os.dup(2)]
     # A stream on descriptor 1 or 2 needs a copy of it; others (a file, a test's capture) do not.
-    visible = os.fdopen(os.dup(saved[descriptor - 1]), "w") if (
-        descriptor := _get_descriptor(target)
-    ) in (1, 2) else target
+    visible = (
+        os.fdopen(os.dup(saved[descriptor - 1]), "w")
+        if (descriptor := _get_descriptor(target)) in (1, 2)
+        else target
+    )
     with open(log_path, "ab", buffering=0) as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)

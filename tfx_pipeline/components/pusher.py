@@ -106,9 +106,7 @@ class VersionedExecutor(executor.Executor):
         proto_utils.json_to_proto(
             exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination
         )
-        version = push_model(
-            self.GetModelPath(input_dict), destination.filesystem.base_directory
-        )
+        version = push_model(self.GetModelPath(input_dict), destination.filesystem.base_directory)
         remove_receipts(os.path.dirname(pushed.uri.rstrip("/")))
         self._MarkPushed(pushed, str(version), version.name)
         model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])

@@ -50,9 +50,7 @@ def run_probe(export: str | os.PathLike) -> dict[str, Any]:
         return {"problems": [f"the loader died with exit code {done.returncode}: {tail}"]}
 
 
-def find_problems(
-    report: dict[str, Any], max_latency_ms: float, max_sum_error: float
-) -> list[str]:
+def find_problems(report: dict[str, Any], max_latency_ms: float, max_sum_error: float) -> list[str]:
     """Find why a model must not be served.
 
     Args:

@@ -102,19 +102,22 @@ class Users(metric_types.Metric):
         super().__init__(metric_util.merge_per_key_computations(_make_users), name=name)
 
 
-def _make_recall(name, k, **kwargs):
-    return _make_computations(name, k, compute_recall_rows, **kwargs)
+# TFMA looks at the names of the arguments to find out which of them to pass.
+def _make_recall(name, k, model_name="", output_name=""):
+    return _make_computations(name, model_name, output_name, k, compute_recall_rows)
 
 
-def _make_ndcg(name, k, **kwargs):
-    return _make_computations(name, k, compute_ndcg_rows, **kwargs)
+def _make_ndcg(name, k, model_name="", output_name=""):
+    return _make_computations(name, model_name, output_name, k, compute_ndcg_rows)
 
 
-def _make_users(name, **kwargs):
-    return _make_computations(name, 1, None, **kwargs)
+def _make_users(name, model_name="", output_name=""):
+    return _make_computations(name, model_name, output_name, 1, None)
 
 
-def _make_computations(name, k, row_value, model_name="", output_name="", **_):
+def _make_computations(
+    name: str, model_name: str, output_name: str, k: int, row_value: RowValue | None
+) -> list[metric_types.MetricComputation]:
     key = metric_types.MetricKey(name=name, model_name=model_name, output_name=output_name)
     combiner = _MacroCombiner(key, k, row_value)
     return [metric_types.MetricComputation(keys=[key], preprocessors=None, combiner=combiner)]

@@ -28,9 +28,7 @@ def run_fn(fn_args: Any) -> None:
     catalogue = load_catalogue(
         config, tft.TFTransformOutput(fn_args.transform_graph_path), fn_args.item_files
     )
-    interactions = load_interactions(
-        catalogue.item_ids, fn_args.train_files, fn_args.eval_files
-    )
+    interactions = load_interactions(catalogue.item_ids, fn_args.train_files, fn_args.eval_files)
     os.makedirs(fn_args.model_run_dir, exist_ok=True)
     result = training.fit(config, catalogue, interactions, progress=_logger.info)
     export.write_saved_model(result, fn_args.serving_model_dir)

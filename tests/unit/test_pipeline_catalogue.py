@@ -1,0 +1,55 @@
+"""Names of bins, and the fingerprints that the cache stands on."""
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("lows", "highs", "is_integer", "names"),
+    [
+        ([1950, 1972, 1998], [1971, 1993, 2002], True, ("<=1971", "1972-1993", ">=1998")),
+        ([0, 1, 2], [0, 1, 9], True, ("<=0", "1", ">=2")),
+        ([5], [5], True, ("5",)),
+        ([5], [7], True, ("5-7",)),
+        ([-9, -5, 3], [-6, -2, 4], True, ("<=-6", "-5..-2", ">=3")),
+        ([0.0011, 0.0131, 0.021], [0.0129, 0.0199, 0.5], False, ("<=0.013", "0.013-0.02", ">=0.021")),
+        ([], [], True, ()),
+    ],
+)
+def test_bins_are_named_after_what_is_in_them(lows, highs, is_integer, names):
+    from tfx_pipeline.modules.addrl_catalogue import make_bin_names
+
+    assert make_bin_names(lows, highs, is_integer) == names
+
+
+def test_close_numbers_get_the_digits_that_tell_them_apart():
+    from tfx_pipeline.modules.addrl_catalogue import make_bin_names
+
+    names = make_bin_names([1.0001, 1.0002, 1.0003], [1.00011, 1.00021, 1.0004], False)
+    assert len(set(names)) == 3
+    assert not any(" " in name for name in names)
+
+
+def test_fingerprint_sees_content_and_name_but_not_place_or_time(tmp_path):
+    from tfx_pipeline.fingerprint import compute_fingerprint
+
+    def write(folder, name, text):
+        path = tmp_path / folder / "pkg" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return tmp_path / folder / "pkg"
+
+    first = compute_fingerprint([write("one", "a.py", "x = 1")])
+    assert first == compute_fingerprint([write("two", "a.py", "x = 1")])
+    assert first != compute_fingerprint([write("two", "a.py", "x = 2")])
+    assert first != compute_fingerprint([write("three", "b.py", "x = 1")])
+    assert first != compute_fingerprint([write("one", "c.py", "")])
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        compute_fingerprint([tmp_path / "nowhere"])
+
+
+def test_fingerprint_of_a_module_that_is_not_there():
+    from tfx_pipeline.fingerprint import compute_module_fingerprint
+
+    assert len(compute_module_fingerprint("addrl_keras", "serving.contract")) == 16
+    with pytest.raises(ModuleNotFoundError, match="addrl_kerass"):
+        compute_module_fingerprint("addrl_kerass")

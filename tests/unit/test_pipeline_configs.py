@@ -1,0 +1,72 @@
+"""Presets: known, validated, and quick to import."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from addrl_keras.config import Attribute
+from tfx_pipeline.configs import PRESETS, GateConfig, get_preset
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_every_preset_is_valid_and_documents_itself(name):
+    config = get_preset(name)
+    assert config.name == name
+    for word in ("Command:", "Expected"):
+        assert word in PRESETS[name].__doc__
+
+
+def test_unknown_preset_names_the_nearest_and_all():
+    with pytest.raises(ValueError, match=r"'movielen'.*mean 'movielens'.*movielens, planted"):
+        get_preset("movielen")
+
+
+def test_columns_follow_from_the_model_alone():
+    config = get_preset("planted")
+    assert config.column_kinds["release_year"] == "numeric"
+    assert config.column_kinds["people"] == "strings"
+    brand = Attribute("brand", "brand")
+    model = dataclasses.replace(config.model, attributes=(*config.model.attributes, brand))
+    assert "brand" in dataclasses.replace(config, model=model).column_kinds
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"k": 0}, "k must lie in.*Received: 0"),
+        ({"name": "a b"}, "Received: 'a b'"),
+        ({"gates": GateConfig(min_recall=1.5)}, "gates.min_recall.*Received: 1.5"),
+    ],
+)
+def test_bad_values_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(get_preset("planted"), **change).validate()
+
+
+def test_configuration_imports_neither_tensorflow_nor_beam():
+    code = (
+        "import sys, tfx_pipeline.configs, tfx_pipeline.local_runner, tfx_pipeline.results;"
+        "print([m for m in ('tensorflow', 'tfx', 'apache_beam') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_thresholds_hold_overall_and_not_in_every_slice():
+    from tfx_pipeline.eval_config import get_slice_features, make_eval_config
+
+    config = get_preset("movielens")
+    made = make_eval_config(config)
+    recall, ndcg, users = made.metrics_specs[0].metrics
+    for metric, bound in ((recall, config.gates.min_recall), (ndcg, config.gates.min_ndcg)):
+        assert not metric.HasField("threshold")
+        (overall,) = metric.per_slice_thresholds
+        assert [len(spec.feature_keys) for spec in overall.slicing_specs] == [0]
+        assert overall.threshold.value_threshold.lower_bound.value == bound
+        assert overall.threshold.change_threshold.absolute.value == -config.gates.max_drop
+    assert not users.per_slice_thresholds
+    sliced = [spec.feature_keys[0] for spec in made.slicing_specs if spec.feature_keys]
+    assert tuple(sliced) == get_slice_features(config)
+    assert [spec.is_baseline for spec in made.model_specs] == [False, True]

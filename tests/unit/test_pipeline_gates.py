@@ -1,0 +1,184 @@
+"""The gates that decide on files and artifacts: anomalies, baseline, pushes."""
+
+import pathlib
+
+import pytest
+
+
+@pytest.fixture
+def make_anomalies(tmp_path):
+    """Write an ExampleAnomalies artifact with the given anomalies (column: type) of each split."""
+    from tensorflow_metadata.proto.v0 import anomalies_pb2
+    from tfx.types import artifact_utils
+    from tfx.types.standard_artifacts import ExampleAnomalies
+
+    def make(name, splits):
+        artifact = ExampleAnomalies()
+        artifact.uri = str(tmp_path / name)
+        artifact.splits = list(splits)
+        for split, columns in splits.items():
+            message = anomalies_pb2.Anomalies()
+            for column, (kind, text) in columns.items():
+                info = message.anomaly_info[column]
+                info.description = text
+                info.reason.add(type=getattr(anomalies_pb2.AnomalyInfo, kind))
+            folder = pathlib.Path(artifact_utils.get_split_uri([artifact], split))
+            folder.mkdir(parents=True)
+            (folder / "SchemaDiff.pb").write_bytes(message.SerializeToString())
+        return artifact
+
+    return make
+
+
+def test_no_anomaly_passes(make_anomalies):
+    from tfx_pipeline.components.anomaly_gate import validate_no_anomalies
+
+    interactions = make_anomalies("i", {"train": {}, "validation": {}, "test": {}})
+    assert validate_no_anomalies(make_anomalies("t", {"catalogue": {}}), interactions) == 4
+
+
+def test_anomalies_of_both_tables_are_listed_with_file_column_and_remedy(make_anomalies):
+    from tfx_pipeline.components.anomaly_gate import DataAnomalyError, validate_no_anomalies
+
+    items = make_anomalies(
+        "t", {"catalogue": {"brand": ("SCHEMA_NEW_COLUMN", "New column (column in data)")}}
+    )
+    dropped = ("FEATURE_TYPE_LOW_FRACTION_PRESENT", "The feature was present in fewer examples.")
+    interactions = make_anomalies("i", {"train": {}, "test": {"user_id": dropped}})
+    with pytest.raises(DataAnomalyError) as caught:
+        validate_no_anomalies(items, interactions)
+    text = str(caught.value)
+    assert "2 anomalies" in text
+    assert "items/*.parquet: column 'brand'" in text
+    assert "Add it to schema/items.pbtxt" in text
+    assert "interactions/test/*.parquet: column 'user_id': The feature was present" in text
+
+
+def _check_schema(table, rows):
+    """Anomalies of rows against the repository's schema, as ExampleValidator finds them."""
+    import pandas as pd
+    import tensorflow_data_validation as tfdv
+
+    from tfx_pipeline.components.anomaly_gate import find_anomalies
+    from tfx_pipeline.pipeline import SCHEMA_DIR
+
+    statistics = tfdv.generate_statistics_from_dataframe(pd.DataFrame(rows))
+    schema = tfdv.load_schema_text(str(SCHEMA_DIR / f"{table}.pbtxt"))
+    return find_anomalies(table, tfdv.validate_statistics(statistics, schema), f"{table}/*.parquet")
+
+
+INTERACTIONS = [{"user_id": "u", "item_id": "a"}, {"user_id": "v", "item_id": "b"}]
+
+
+def test_schema_takes_interactions_without_the_optional_columns():
+    assert _check_schema("interactions", INTERACTIONS) == []
+    timed = [{**row, "timestamp": 880_000_000, "weight": 0.5} for row in INTERACTIONS]
+    assert _check_schema("interactions", timed) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "column"),
+    [
+        ([{"user_id": "u"}], "item_id"),
+        ([{"user_id": 1, "item_id": "a"}], "user_id"),
+        ([{"user_id": "u", "item_id": "a", "device": "phone"}], "device"),
+        ([{"user_id": "u", "item_id": "a"}, {"user_id": None, "item_id": "b"}], "user_id"),
+    ],
+)
+def test_schema_refuses_interactions(rows, column):
+    (line,) = _check_schema("interactions", rows)
+    assert f"column '{column}'" in line and "schema/interactions.pbtxt" in line
+
+
+def _make_artifacts(kind, *properties):
+    from tfx.types import standard_artifacts
+
+    artifacts = []
+    for number, values in enumerate(properties, start=1):
+        artifact = getattr(standard_artifacts, kind)()
+        artifact.id = values.pop("id", number)
+        for name, value in values.items():
+            artifact.set_int_custom_property(name, value)
+        artifacts.append(artifact)
+    return artifacts
+
+
+@pytest.mark.parametrize(
+    ("pushes", "candidate", "baseline"),
+    [
+        ([], 1, None),
+        ([(1, 1)], 1, None),  # An unchanged second run: its own push is no baseline.
+        ([(1, 1)], 2, 1),
+        ([(1, 1), (2, 1)], 2, 1),  # The run that pushed model 2, repeated.
+        ([(1, 1), (2, 1)], 3, 2),
+        ([(1, 1), (2, 0)], 3, 1),  # Model 2 was refused.
+        ([(1, 1), (2, 1), (1, 1)], 3, 1),  # Model 1 came back and is served.
+        ([(9, 1)], 3, None),  # Its artifact is gone.
+    ],
+)
+def test_baseline_is_the_last_pushed_model_but_the_candidate(pushes, candidate, baseline):
+    from tfx_pipeline.components.latest_model import LatestPushedModelStrategy
+
+    models = _make_artifacts("Model", {"id": 1}, {"id": 2}, {"id": 3})
+    pushed = _make_artifacts(
+        "PushedModel", *({"model_id": model, "pushed": flag} for model, flag in pushes)
+    )
+    found = LatestPushedModelStrategy().resolve_artifacts(
+        None,
+        {"model": models, "pushed_model": pushed, "candidate": [models[candidate - 1]]},
+    )
+    assert [model.id for model in found["model"]] == ([baseline] if baseline else [])
+    assert [model.id for model in found["candidate"]] == [candidate]
+
+
+@pytest.fixture
+def export(tmp_path):
+    folder = tmp_path / "export"
+    (folder / "assets.extra").mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(b"graph")
+    (folder / "assets.extra" / "tf_serving_warmup_requests").write_bytes(b"requests")
+    return folder
+
+
+def test_pushes_within_a_second_are_all_kept_and_rise(export, tmp_path):
+    from tfx_pipeline.components.pusher import load_versions, push_model
+
+    versions = [int(push_model(export, tmp_path / "serving").name) for _ in range(3)]
+    assert versions == sorted(set(versions)) == load_versions(tmp_path / "serving")
+    newest = tmp_path / "serving" / str(versions[-1])
+    assert (newest / "assets.extra" / "tf_serving_warmup_requests").read_bytes() == b"requests"
+    assert not list((tmp_path / "serving").glob(".partial*"))
+
+
+def test_a_version_is_above_those_there_whatever_the_clock_says(export, tmp_path):
+    from tfx_pipeline.components.pusher import push_model
+
+    future = 99_999_999_999
+    (tmp_path / "serving" / str(future)).mkdir(parents=True)
+    assert push_model(export, tmp_path / "serving").name == str(future + 1)
+
+
+def test_receipts_of_replaced_pushes_go_and_refusals_stay(tmp_path):
+    from tfx_pipeline.components.pusher import RECEIPT, remove_receipts
+
+    for name in ("1", "2", "3"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "1" / RECEIPT).touch()
+    (tmp_path / "2" / RECEIPT).touch()
+    assert remove_receipts(tmp_path) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["3"]
+
+
+def test_a_schema_is_staged_by_content(tmp_path):
+    from tfx_pipeline.pipeline import SCHEMA_DIR, stage_schema
+
+    schemas = tmp_path / "schema"
+    schemas.mkdir()
+    (schemas / "items.pbtxt").write_bytes((SCHEMA_DIR / "items.pbtxt").read_bytes())
+    first = stage_schema("items", schemas, tmp_path / "copies")
+    assert first == stage_schema("items", schemas, tmp_path / "copies")
+    (schemas / "items.pbtxt").write_text('feature { name: "x" type: INT }')
+    second = stage_schema("items", schemas, tmp_path / "copies")
+    assert first != second and "x" in pathlib.Path(second).read_text()
+    with pytest.raises(FileNotFoundError, match=r"'interactions'.*schema/README"):
+        stage_schema("interactions", schemas, tmp_path / "copies")
