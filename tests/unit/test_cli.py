@@ -227,6 +227,20 @@ def test_presets_lists_the_attributes(addrl):
     assert json.loads(out)["planted"]["attributes"] == ["year", "popularity", "studio", "genre"]
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["planted", "7", "8", "--k", "3"],
+        ["planted", "--k", "3", "7", "8"],
+        ["--k", "3", "planted", "7", "8"],
+        ["planted", "7", "--k", "3", "8"],
+    ],
+)
+def test_options_and_users_come_in_any_order(argv):
+    options = cli.make_parser({}).parse_args(["recommend", *argv])
+    assert (options.preset, options.users, options.k) == ("planted", ["7", "8"], 3)
+
+
 def test_the_environment_names_the_folders(monkeypatch):
     options = cli.make_parser({"ADDRL_RUNS": "/r", "ADDRL_CACHE": "/c"}).parse_args(
         ["run", "planted"]

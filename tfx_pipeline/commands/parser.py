@@ -30,6 +30,17 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **settings: Any):
         # An abbreviation that works today would be ambiguous after the next new option.
         super().__init__(*args, allow_abbrev=False, **settings)
+        self._is_intermixing = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parses; options and USERs may come in any order, which argparse alone does not allow."""
+        if self._subparsers is not None or self._is_intermixing:
+            return super().parse_known_args(args, namespace)
+        self._is_intermixing = True  # It calls this method again, once for each kind.
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_intermixing = False
 
     def error(self, message: str) -> NoReturn:
         """Prints the message and where to read on; exits with 2."""
