@@ -287,13 +287,12 @@ def test_demo_examples_go_together_and_do_not_change(data):
     assert len({int(item[1:]) % 2 for item in history}) == 1
 
 
-def test_demo_raises_the_attribute_that_moves_most():
-    items = [
-        RecommendedItem(f"i{n}", 1.0, {"year": 5.0, "genre": 0.1 * n, "residual": 9.0 * n})
-        for n in range(5)
-    ]
-    answer = Recommendations("u", "user", items, 1)
-    assert demo.choose_attribute(answer, ("year", "genre")) == "genre"
+def test_demo_raises_the_attribute_that_brings_in_most():
+    def answer(*names):
+        return Recommendations("u", "user", [RecommendedItem(n, 1.0, {}) for n in names], 1)
+
+    raised = {"year": answer("b", "a"), "genre": answer("a", "x"), "studio": answer("y", "a")}
+    assert demo.choose_attribute(answer("a", "b").items, raised) == "genre"
 
 
 def test_demo_shows_how_the_list_moved(capsys, monkeypatch):

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +80,15 @@ def _show(
     caption = "all weights neutral"
     table = tables.make_recommendations_table(head, titles, None, caption, show_values)
     console.print(table)
-    name = choose_attribute(neutral, config.model.attribute_names)
-    weighted = client.recommend(user, k, attribute_weights={name: RAISED}, exclude_seen=True)
+    raised = {
+        name: client.recommend(user, k, attribute_weights={name: RAISED}, exclude_seen=True)
+        for name in config.model.attribute_names
+    }
+    name = choose_attribute(head.items, raised)
     before = {item.item_id: rank for rank, item in enumerate(neutral.items, start=1)}
     caption = f"weight of {name} raised to {RAISED:g}"
     console.print()
-    table = tables.make_recommendations_table(weighted, titles, before, caption, show_values)
+    table = tables.make_recommendations_table(raised[name], titles, before, caption, show_values)
     console.print(table)
     names = ", ".join(titles.get(item, item) for item in history)
     console.print(f"\nSomeone the model has never seen, who took {names}:\n")
@@ -94,18 +97,19 @@ def _show(
     console.print()
 
 
-def choose_attribute(answer: Any, attributes: tuple[str, ...]) -> str:
-    """Chooses the attribute whose contributions differ most between items: it moves most.
+def choose_attribute(neutral: Sequence[Any], raised: Mapping[str, Any]) -> str:
+    """Chooses the attribute that moves the list most: it brings in the most new items.
 
     Args:
-        answer: A long list of recommendations.
-        attributes: Names of the attributes; of equals the first.
+        neutral: The items of the neutral list.
+        raised: For each attribute the answer with its weight raised; of equals the first wins.
     """
-    spread = {
-        name: float(np.std([item.contributions[name] for item in answer.items] or [0.0]))
-        for name in attributes
+    shown = {item.item_id for item in neutral}
+    new = {
+        name: sum(item.item_id not in shown for item in answer.items)
+        for name, answer in raised.items()
     }
-    return max(attributes, key=lambda name: spread[name])
+    return max(new, key=lambda name: new[name])
 
 
 def choose_examples(place: workspace.Workspace) -> tuple[str, list[str], int]:
