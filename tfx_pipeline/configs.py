@@ -1,9 +1,8 @@
-"""What a pipeline is made of: data set, model, metrics and gates, as one frozen dataclass per preset.
+"""What a pipeline is made of: data set, model, metrics and gates, one frozen dataclass a preset.
 
 Nothing here imports TensorFlow or TFX, so that `addrl --help` answers at once.
 
 Example:
-
 >>> get_preset("planted").dataset
 'planted'
 """
@@ -117,7 +116,6 @@ class PipelineConfig:
         """Item columns that the model names, and what `validate_canonical` must find there.
 
         Example:
-
         >>> get_preset("planted").column_kinds["release_year"]
         'numeric'
         """

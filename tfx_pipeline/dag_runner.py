@@ -1,4 +1,4 @@
-"""TFX's LocalDagRunner with eyes: it tells what starts and ends, what came from the cache, what failed.
+"""TFX's LocalDagRunner with eyes: what starts and ends, what came from the cache, what failed.
 
 LocalDagRunner goes on where a component failed without an exception (inputs that could not be
 resolved) and gives no way to watch it, so its loop is written out here over the same parts of TFX.

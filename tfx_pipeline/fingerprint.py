@@ -38,7 +38,7 @@ def compute_fingerprint(paths: Iterable[str | pathlib.Path]) -> str:
 
 
 def compute_module_fingerprint(*modules: str) -> str:
-    """Compute the fingerprint of modules and packages by their dotted names, without importing them.
+    """Compute the fingerprint of modules and packages by dotted name, without importing them.
 
     Args:
         *modules: Dotted names; a package counts with everything in it.

@@ -1,7 +1,6 @@
 """Runs a preset on this machine: data, pipeline, gates, result; everything under `runs/PRESET/`.
 
 Example:
-
     result = run(get_preset("planted"))
     print(result.metrics["recall_at_20"], result.pushed)
 
@@ -15,9 +14,7 @@ import json
 import logging
 import os
 import pathlib
-import sys
 import time
-import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
@@ -42,6 +39,8 @@ __all__ = ["PipelineError", "RunResult", "load_last_result", "run"]
 DEFAULT_CACHE_DIR = "~/.cache/addrl"
 _DATA_STEP = "Data"
 _MESSAGE_LINES = 12
+
+_logger = logging.getLogger(__name__)
 
 
 def run(
@@ -74,14 +73,14 @@ def run(
     root = pathlib.Path(runs_dir).expanduser().resolve() / config.name
     root.mkdir(parents=True, exist_ok=True)
     log = root / "logs" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
-    with _hold_lock(root, config.name), redirect_output(log, out) as visible, _log_everything():
+    with _hold_lock(root, config.name), redirect_output(log, out) as visible, _log_everything(log):
         progress = Progress(visible)
         started = time.monotonic()
         try:
             paths, runner = _run_steps(config, data_dir, root, cache_dir, schema_dir, progress)
             result = _make_result(config, paths, runner, time.monotonic() - started, log)
         except Exception as error:
-            traceback.print_exc(file=sys.stderr)
+            _logger.exception("the run failed")
             raise _make_error(error, log) from error
         finally:
             progress.note(f"log: {log}")
@@ -122,9 +121,9 @@ def _run_steps(config, data_dir, root, cache_dir, schema_dir, progress):
 
 
 @contextlib.contextmanager
-def _log_everything() -> Iterator[None]:
-    """Have Python's logging write all messages with their time to standard error, the log by now."""
-    handler = logging.StreamHandler(sys.stderr)
+def _log_everything(log: pathlib.Path) -> Iterator[None]:
+    """Have Python's logging write all messages to the log, with their time."""
+    handler = logging.FileHandler(log)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
     root = logging.getLogger()
     level = root.level
@@ -134,6 +133,7 @@ def _log_everything() -> Iterator[None]:
         yield
     finally:
         root.removeHandler(handler)
+        handler.close()
         root.setLevel(level)
 
 
@@ -183,7 +183,7 @@ def _load_servability(folder: str) -> Verdict:
 
 
 def _make_error(error: Exception, log: pathlib.Path) -> PipelineError:
-    """Word an error for a person: the innermost cause says what happened, Beam wraps it in pages."""
+    """Word an error for a person: the innermost cause says what happened, in pages of wrapping."""
     component = getattr(error, "component", None)
     cause: BaseException = error
     while cause.__cause__ is not None:

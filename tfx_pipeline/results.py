@@ -1,4 +1,4 @@
-"""What a run found: metrics, verdicts, times, and where the model lies; kept as JSON beside the run."""
+"""What a run found: metrics, verdicts, times, where the model lies; kept as JSON beside the run."""
 
 import dataclasses
 import json

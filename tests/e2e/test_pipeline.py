@@ -82,7 +82,9 @@ def test_metrics_are_those_of_the_pushed_model(planted_run):
         recalls.append(hits.sum() / len(relevant[user]))
         ndcgs.append((hits * discount).sum() / discount[: len(relevant[user])].sum())
     np.testing.assert_allclose(planted_run.result.metrics["users"], len(users), rtol=1e-6)
-    np.testing.assert_allclose(planted_run.result.metrics["recall_at_20"], np.mean(recalls), atol=1e-6)
+    np.testing.assert_allclose(
+        planted_run.result.metrics["recall_at_20"], np.mean(recalls), atol=1e-6
+    )
     np.testing.assert_allclose(planted_run.result.metrics["ndcg_at_20"], np.mean(ndcgs), atol=1e-6)
 
 
@@ -196,7 +198,9 @@ def test_an_attribute_without_a_column_stops_before_anything_runs(planted_run, t
 
     config = get_preset("planted")
     attributes = (*config.model.attributes, Attribute("brand", "brand_name"))
-    broken = dataclasses.replace(config, model=dataclasses.replace(config.model, attributes=attributes))
+    broken = dataclasses.replace(
+        config, model=dataclasses.replace(config.model, attributes=attributes)
+    )
     with pytest.raises(PipelineError, match="no column 'brand_name'") as caught:
         _rerun(planted_run, broken)
     assert caught.value.component == "Data"

@@ -44,7 +44,7 @@ def test_lists_and_texts_keep_their_values():
     from tfx_pipeline.components.example_gen import make_example
 
     features = make_example({"genres": ["Drama", "Été"], "title": "Été"}).features.feature
-    assert list(features["genres"].bytes_list.value) == ["Drama".encode(), "Été".encode()]
+    assert list(features["genres"].bytes_list.value) == [b"Drama", "Été".encode()]
     assert features["title"].bytes_list.value[0].decode() == "Été"
 
 

@@ -36,7 +36,6 @@ def make_example(row: Mapping[str, Any]) -> tf.train.Example:
         TypeError: If a value is of another type, naming the column.
 
     Example:
-
     >>> make_example({"popularity": 0}).features.feature["popularity"].int64_list.value[0]
     0
     """

@@ -1,4 +1,4 @@
-"""The gate that lets only models pass which TensorFlow Serving can load and which keep the contract.
+"""The gate that only models pass which TensorFlow Serving can load and which keep the contract.
 
 TFX's InfraValidator needs Docker or Kubernetes; this one needs neither, see `servability_probe.py`.
 """

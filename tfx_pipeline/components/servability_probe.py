@@ -5,8 +5,8 @@ end of the pipeline:
 
     python -m tfx_pipeline.components.servability_probe EXPORT REPORT
 
-`tf.saved_model.load` is of no use here: it serves models that TensorFlow Serving cannot, because it
-rebuilds them with Python objects. The V1 loader runs the graph and its restore ops in a C++ session.
+`tf.saved_model.load` is of no use here: it serves models that TensorFlow Serving cannot, because
+it rebuilds them with Python objects. The V1 loader runs the graph and its restore ops in a C++ session.
 """
 
 import dataclasses
@@ -126,8 +126,9 @@ def find_bad_outputs(signature: str, inputs: Arrays, outputs: Arrays) -> list[st
     """
     problems = []
     sizes: dict[str, int] = {}
-    for name, value in _batch_inputs(inputs).items():
-        sizes.setdefault("B", len(value))
+    for value in inputs.values():
+        if np.ndim(value) == 1:  # One entry per request.
+            sizes.setdefault("B", len(value))
     for name, spec in CONTRACT[signature].outputs.items():
         value = outputs[name]
         if len(spec.shape) != value.ndim:
@@ -160,7 +161,6 @@ def compute_sum_error(outputs: Arrays) -> float:
         The largest `|score - sum| / max(1, |score|)`.
 
     Example:
-
     >>> compute_sum_error({"score": np.array([3.0]), "contributions": np.array([[1.0, 1.5]])})
     0.16666666666666666
     """
@@ -172,11 +172,6 @@ def compute_sum_error(outputs: Arrays) -> float:
     real = np.isfinite(scores)
     difference = np.abs(scores - contributions.astype(np.float64).sum(axis=-1))[real]
     return float((difference / np.maximum(1.0, np.abs(scores[real]))).max(initial=0.0))
-
-
-def _batch_inputs(inputs: Arrays) -> Arrays:
-    """The inputs that say how many requests there are: those of rank 1, `[B]`."""
-    return {name: value for name, value in inputs.items() if np.ndim(value) == 1}
 
 
 def _call(

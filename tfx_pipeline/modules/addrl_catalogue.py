@@ -147,7 +147,6 @@ def make_bin_names(
         One name per bin: `<=HIGH` for the first, `>=LOW` for the last, `LOW-HIGH` in between.
 
     Example:
-
     >>> make_bin_names([1950, 1972, 1998], [1971, 1993, 2002], is_integer=True)
     ('<=1971', '1972-1993', '>=1998')
     >>> make_bin_names([0.001, 0.0131, 0.02], [0.0129, 0.0199, 0.5], is_integer=False)

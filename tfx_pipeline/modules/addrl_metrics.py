@@ -8,8 +8,8 @@ the whole catalogue, the user's known items left out. As every user has `n` rows
     NDCG@k   = sum(gain / IDCG(min(k, n))) / sum(1 / n)      gain = hit / log2(rank + 1)
     users    = sum(1 / n)
 
-`IDCG(m) = sum_{i=1..m} 1 / log2(i + 1)`. The same rows can be sliced by anything that is known of the
-item or the user. TFMA finds these classes by module and class name (`eval_config.py`).
+`IDCG(m) = sum_{i=1..m} 1 / log2(i + 1)`. The same rows can be sliced by anything that is known of
+the item or the user. TFMA finds these classes by module and class name (`eval_config.py`).
 """
 
 from collections.abc import Callable, Iterable
@@ -37,7 +37,6 @@ def compute_recall_rows(rank: np.ndarray, relevant: np.ndarray, k: int) -> np.nd
         `[rows]`.
 
     Example:
-
     >>> compute_recall_rows(np.array([1, 21]), np.array([2, 2]), 20).tolist()
     [0.5, 0.0]
     """
@@ -56,7 +55,6 @@ def compute_ndcg_rows(rank: np.ndarray, relevant: np.ndarray, k: int) -> np.ndar
         `[rows]`.
 
     Example:
-
     >>> compute_ndcg_rows(np.array([1, 99]), np.array([1, 1]), 20).tolist()
     [1.0, 0.0]
     """

@@ -1,4 +1,4 @@
-"""Warm-up requests: TensorFlow Serving replays them at load, and the servability gate before that."""
+"""Warm-up requests, which TensorFlow Serving replays at load, and the servability gate before."""
 
 import os
 from collections.abc import Iterable, Mapping
