@@ -6,7 +6,8 @@ end of the pipeline:
     python -m tfx_pipeline.components.servability_probe EXPORT REPORT
 
 `tf.saved_model.load` is of no use here: it serves models that TensorFlow Serving cannot, because
-it rebuilds them with Python objects. The V1 loader runs the graph and its restore ops in a C++ session.
+it rebuilds them with Python objects. The V1 loader runs the graph and its restore ops in a C++
+session.
 """
 
 import dataclasses
@@ -177,7 +178,7 @@ def compute_sum_error(outputs: Arrays) -> float:
 def _call(
     session: tf.compat.v1.Session, definition: meta_graph_pb2.SignatureDef, inputs: Arrays
 ) -> dict[str, np.ndarray]:
-    """Call a signature, with the neutral values of the inputs left out, as the model server does."""
+    """Call a signature, with neutral values for inputs left out, as the model server does."""
     feeds = {}
     for name, info in definition.inputs.items():
         if name in inputs:
