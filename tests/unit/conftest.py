@@ -39,9 +39,10 @@ def recommender(fitted):
 
 @pytest.fixture(scope="session")
 def saved_model(fitted, tmp_path_factory):
-    """Folder of the fitted model's SavedModel."""
+    """Folder of the fitted model's SavedModel, written over something that was none."""
     from addrl_keras import write_saved_model
 
-    directory = tmp_path_factory.mktemp("export") / "model"
+    directory = tmp_path_factory.mktemp("export")
+    (directory / "saved_model.pb").write_bytes(b"not a model")
     write_saved_model(fitted, str(directory))
     return directory
