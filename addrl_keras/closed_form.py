@@ -19,7 +19,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse
 
-from addrl_keras.baselines.ease import compute_ease_weights
+from addrl_keras.baselines.ease import compute_ease_weights, compute_user_weighted_gram
 from addrl_keras.catalogue import Catalogue, normalize_rows
 from addrl_keras.config import StartConfig
 
@@ -37,16 +37,14 @@ def compute_gram(
     Returns:
         Float32 `[num_items, num_items]`.
     """
-    length = np.maximum(np.asarray(history.sum(axis=1)).ravel(), 1.0)
-    weighted = scipy.sparse.diags(length**-start.user_exponent) @ history
-    gram = (history.T @ weighted).toarray()
+    gram = compute_user_weighted_gram(history, start.user_exponent)
     for name, weight in start.side_information:
         if name in catalogue.values:
             rows = normalize_rows(catalogue.values[name].matrix)
         else:
             rows = normalize_rows(catalogue.features[name])
         gram += weight * (rows @ rows.T).toarray()
-    return gram.astype(np.float32)
+    return gram
 
 
 def compute_teacher(

@@ -142,6 +142,7 @@ def movielens() -> PipelineConfig:
             user_exponent=0.5,
             side_information=(("genre", 5.0), ("title", 2.0)),
         ),
+        model=ModelConfig(residual_dim=256, memory_size=128),
     )
     return PipelineConfig(
         name="movielens",

@@ -24,6 +24,7 @@ from addrl_keras.metrics.ranking import (
 )
 
 RIDGES = (30.0, 100.0, 200.0, 300.0, 500.0)
+WEIGHTED_RIDGES = (10.0, 30.0, 100.0)
 
 
 def make_candidates() -> dict[str, list[Baseline]]:
@@ -31,10 +32,12 @@ def make_candidates() -> dict[str, list[Baseline]]:
     neighbours: list[Baseline] = [
         ItemKNN(shrink, count, exponent)
         for shrink in (0.0, 10.0, 30.0)
-        for count in (50, 100, 200)
+        for count in (20, 50, 100, 200)
         for exponent in (0.5, 0.7, 0.9)
     ]
+    # With users weighted down by their history's length the Gram matrix is smaller: so is its ridge.
     ease: list[Baseline] = [EASE(ridge) for ridge in RIDGES]
+    ease += [EASE(ridge, user_exponent=0.5) for ridge in WEIGHTED_RIDGES]
     return {"most_popular": [MostPopular()], "item_knn": neighbours, "ease": ease}
 
 
