@@ -18,6 +18,7 @@ WORKDIR /app
 
 # The environment first: it changes only with these files, so Docker can keep it.
 COPY requirements.lock setup.py ./
+COPY schema schema
 COPY scripts scripts
 COPY addrl_keras/version.py addrl_keras/version.py
 RUN scripts/bootstrap && rm -rf /tmp/uv-cache

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-COPIED = ("scripts", "setup.py", "requirements.lock", "addrl_keras/version.py")
+COPIED = ("scripts", "schema", "setup.py", "requirements.lock", "addrl_keras/version.py")
 REAL_TOOLS = [
     *("awk", "basename", "bash", "cat", "chmod", "cp", "cut", "date", "df", "dirname"),
     *("dpkg-deb", "env", "find", "flock", "grep", "head", "ln", "ls", "mkdir", "mv", "rm", "sed"),
