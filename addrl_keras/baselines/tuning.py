@@ -35,7 +35,7 @@ def make_candidates() -> dict[str, list[Baseline]]:
         for count in (20, 50, 100, 200)
         for exponent in (0.5, 0.7, 0.9)
     ]
-    # Users weighted down by the length of their history make a smaller Gram matrix: so is its ridge.
+    # Weighting long users down shrinks the Gram matrix, and the ridge with it.
     ease: list[Baseline] = [EASE(ridge) for ridge in RIDGES]
     ease += [EASE(ridge, user_exponent=0.5) for ridge in WEIGHTED_RIDGES]
     return {"most_popular": [MostPopular()], "item_knn": neighbours, "ease": ease}
