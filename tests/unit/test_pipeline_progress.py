@@ -1,0 +1,102 @@
+"""What a person sees of a run, and what goes to the log instead."""
+
+import io
+import subprocess
+import sys
+
+import pytest
+
+from tfx_pipeline.progress import Progress
+
+NOISE = """
+import os, pathlib, sys
+from tfx_pipeline.progress import Progress, redirect_output
+with redirect_output(pathlib.Path(sys.argv[1])) as visible:
+    print("python noise")
+    print("more noise", file=sys.stderr)
+    os.write(2, b"noise of C++\\n")
+    Progress(visible).note("a line for a person")
+print("afterwards")
+"""
+
+
+def test_noise_of_every_origin_goes_to_the_log_and_only_there(tmp_path):
+    log = tmp_path / "logs" / "run.log"
+    done = subprocess.run(
+        [sys.executable, "-c", NOISE, str(log)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "a line for a person\nafterwards\n"
+    assert done.stderr == ""
+    for noise in ("python noise", "more noise", "noise of C++"):
+        assert noise in log.read_text()
+
+
+def test_lines_say_which_step_of_how_many():
+    out = io.StringIO()
+    progress = Progress(out, total=10)
+    progress.start("Data")
+    progress.end("Data", 1.26)
+    progress.start("Transform")
+    progress.end("Transform", 0.1, cached=True)
+    progress.start("Trainer")
+    progress.end("Trainer", 3.0, failed=True)
+    assert out.getvalue().splitlines() == [
+        "[ 1/10] Data ...",
+        "[ 1/10] Data done in 1.3 s",
+        "[ 2/10] Transform ...",
+        "[ 2/10] Transform cached",
+        "[ 3/10] Trainer ...",
+        "[ 3/10] Trainer FAILED after 3.0 s",
+    ]
+
+
+def test_an_error_names_component_cause_and_log(tmp_path):
+    from tfx_pipeline.local_runner import _make_error
+
+    class ComponentError(RuntimeError):
+        component = "Trainer"
+
+    try:
+        try:
+            raise KeyError("column [while running 'ReadParquet/Map']")
+        except KeyError as cause:
+            raise ComponentError("wrapped in pages") from cause
+    except ComponentError as error:
+        made = _make_error(error, tmp_path / "run.log")
+    assert made.component == "Trainer"
+    assert str(made).startswith("Trainer failed: KeyError: ")
+    assert "column" in str(made) and str(made).endswith(f"The log is {tmp_path / 'run.log'}")
+
+
+def test_a_result_survives_json(tmp_path):
+    from tfx_pipeline.results import (
+        ComponentRun,
+        RunResult,
+        Verdict,
+        load_last_result,
+        write_result,
+    )
+
+    result = RunResult(
+        preset="p",
+        metrics={"recall_at_20": 0.5},
+        slices={"genre": {"Drama": {"recall_at_20": 0.25}}},
+        baseline={},
+        verdicts=(Verdict("data", True, "no anomalies"), Verdict("quality", False, "too low")),
+        pushed=None,
+        components=(ComponentRun("Trainer", 1.5, False),),
+        seconds=2.0,
+        log="x.log",
+    )
+    (tmp_path / "p").mkdir()
+    write_result(result, tmp_path / "p")
+    assert load_last_result(tmp_path, "p") == result
+    assert not result.passed and not result.is_new and result.reason == "quality: too low"
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_only_a_push_of_this_run_is_new(cached):
+    from tfx_pipeline.results import ComponentRun, RunResult
+
+    runs = (ComponentRun("Pusher", 0.1, cached),)
+    assert RunResult("p", {}, {}, {}, (), "serving/1", runs, 1.0, "log").is_new is not cached
