@@ -57,7 +57,7 @@ def test_losses_fall_and_are_recorded_for_every_epoch(trained):
     _, history = trained
     assert set(history) == {"intra", "inter", "value", "loss"}
     for values in history.values():
-        assert len(values) == 30
+        assert len(values) == 20
     assert history["loss"][-1] < 0.5 * history["loss"][0]
 
 

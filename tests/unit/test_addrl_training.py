@@ -17,7 +17,7 @@ from addrl_keras.training import UserBatches
 QUICK = {"losses": {"intra": 0.0, "inter": 0.0, "value": 0.0}}
 RANDOM = {
     "start": {"kind": "random"},
-    "training": {"epochs": 40, "learning_rate": 0.03, "patience": 40, "refit": False},
+    "training": {"epochs": 15, "learning_rate": 0.06, "patience": 15, "refit": False},
 }
 
 
