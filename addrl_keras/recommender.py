@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from addrl_keras import signatures
+from addrl_keras.checks import require
 from addrl_keras.config import MEMORY, RESIDUAL
 from addrl_keras.layers.retrieval import AttributeTopK
 from addrl_keras.slices import EvaluationSlices
@@ -332,23 +333,21 @@ class Recommender(tf.Module):
 
     def _validate_k(self, k: Tensor) -> Tensor:
         message = f"k must be between 1 and {self.num_items}, the size of the catalogue. Received:"
-        tf.debugging.Assert((k >= 1) & (k <= self.num_items), [message, k])
-        return k
+        return require((k >= 1) & (k <= self.num_items), message, k, k)
 
     def _validate_weights(self, weights: Tensor, batch: Tensor) -> Tensor:
-        message = (
-            f"attribute_weights must be finite numbers for {', '.join(self.chunk_names)}. Received:"
+        names = ", ".join(self.chunk_names)
+        message = f"attribute_weights must be finite numbers for {names}. Received:"
+        finite = tf.reduce_all(tf.math.is_finite(weights))
+        return tf.broadcast_to(
+            require(finite, message, weights, weights), [batch, len(self.chunk_names)]
         )
-        tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(weights)), [message, weights])
-        return tf.broadcast_to(weights, [batch, len(self.chunk_names)])
 
     def _require_items(self, item_id: Tensor) -> Tensor:
         items = self._items.lookup(item_id)
         unknown = tf.boolean_mask(item_id, items < 0)
-        tf.debugging.Assert(
-            tf.reduce_all(items >= 0), ["item_id is not in the catalogue. Received:", unknown]
-        )
-        return tf.maximum(items, 0)
+        message = "item_id is not in the catalogue. Received:"
+        return require(tf.reduce_all(items >= 0), message, unknown, items)
 
 
 def _parse_rows(examples: Tensor) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from addrl_keras.catalogue import Catalogue
+from addrl_keras.checks import require
 from addrl_keras.config import Config
 
 Tensor = Any
@@ -55,19 +56,16 @@ class AttributeSteering(tf.Module):
 
         Raises:
             tf.errors.InvalidArgumentError: A string names no attribute or no value of it. The
-            message quotes it and
-                lists the attributes.
+                message quotes it and lists the attributes.
         """
         indices = self._vocabulary.lookup(requests)
         unknown = (indices < 0) & (requests != "")
-        tf.debugging.Assert(
-            ~tf.reduce_any(unknown),
-            [
-                f"{what} has an unknown attribute or value; write name=value with a name out of "
-                f"{', '.join(self.attribute_names)} and a value of the catalogue. Received:",
-                tf.boolean_mask(requests, unknown),
-            ],
+        message = (
+            f"{what} has an unknown attribute or value; write name=value with a name out of "
+            f"{', '.join(self.attribute_names)} and a value of the catalogue. Received:"
         )
+        refused = tf.boolean_mask(requests, unknown)
+        indices = require(~tf.reduce_any(unknown), message, refused, indices)
         return make_multi_hot(indices, sum(self.sizes))
 
     def compute_allowed(self, required: Tensor) -> Tensor:

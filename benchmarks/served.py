@@ -30,7 +30,8 @@ def measure(preset: str, runs: Path) -> dict[str, Any]:
         preset: Name of the preset; its pipeline must have run.
         runs: The folder of all runs.
     """
-    from tfx_pipeline.commands import baselines, demo, workspace
+    from tfx_pipeline.commands import baselines, workspace
+    from tfx_pipeline.commands.local_server import start_server
     from tfx_pipeline.configs import get_preset
     from tfx_pipeline.local_runner import load_last_result
 
@@ -38,7 +39,7 @@ def measure(preset: str, runs: Path) -> dict[str, Any]:
     run = load_last_result(runs, preset)
     item_ids = baselines.load_item_ids(place)
     interactions, test = baselines.load_interactions(place, item_ids)
-    with demo.start_server(place) as address:
+    with start_server(place) as address:
         lists = ask_for_lists(preset, interactions.user_ids, address)
         served = score_lists(lists, item_ids, interactions, test)
         additivity = measure_additivity(address, interactions.user_ids, item_ids)

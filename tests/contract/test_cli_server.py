@@ -102,9 +102,10 @@ def test_a_port_where_nothing_listens_is_one_line(capsys):
 
 _HOLD = """
 import sys, pathlib
-from tfx_pipeline.commands import demo, workspace
+from tfx_pipeline.commands import workspace
+from tfx_pipeline.commands.local_server import start_server
 place = workspace.Workspace(pathlib.Path(sys.argv[1]), "planted")
-with demo.start_server(place) as address:
+with start_server(place) as address:
     print(address, flush=True)
     sys.stdin.read()
 """
