@@ -122,19 +122,26 @@ def _run_steps(config, data_dir, root, cache_dir, schema_dir, progress):
 
 @contextlib.contextmanager
 def _log_everything(log: pathlib.Path) -> Iterator[None]:
-    """Have Python's logging write all messages to the log, with their time."""
+    """Have Python's logging write all messages to the log, with their time.
+
+    TFX logs through absl, whose logger has a level of its own.
+    """
+    from absl import logging as absl_logging
+
     handler = logging.FileHandler(log)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
     root = logging.getLogger()
-    level = root.level
+    level, verbosity = root.level, absl_logging.get_verbosity()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
+    absl_logging.set_verbosity(absl_logging.INFO)
     try:
         yield
     finally:
         root.removeHandler(handler)
         handler.close()
         root.setLevel(level)
+        absl_logging.set_verbosity(verbosity)
 
 
 def _make_result(
