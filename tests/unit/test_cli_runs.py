@@ -1,5 +1,6 @@
 """The commands that run pipelines and move versions, with a runner that does not train."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -130,6 +131,17 @@ def test_run_prints_metrics_beside_the_baselines_and_verdicts(addrl, runner, dat
     assert _find(out, "quality")[1] == "passed"
     assert "2 components in 3 min 05 s, 1 from the cache" in out
     assert f"model pushed to {tmp_path}/planted/serving/5" in out
+
+
+def test_run_says_so_where_the_model_was_withdrawn_since(addrl, runner, data, tmp_path):
+    components = [dataclasses.replace(c, cached=True) for c in runner.result.components]
+    runner.result = dataclasses.replace(runner.result, components=tuple(components))
+    code, out, _ = addrl("run", "planted")
+    text = " ".join(out.split())
+    assert code == 0 and "withdrawn since: it stays out of service" in text
+    (tmp_path / "planted" / "serving" / "5").mkdir(parents=True)
+    _, out, _ = addrl("run", "planted")
+    assert "withdrawn" not in out and "model unchanged, pushed before to" in " ".join(out.split())
 
 
 def test_run_ends_with_1_where_a_gate_refuses(addrl, runner, data, tmp_path):

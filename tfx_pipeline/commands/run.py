@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({**result.to_dict(), "baselines": found}, indent=2))
     else:
-        _print_report(config, result, found)
+        _print_report(config, place, result, found)
     if not result.passed:
         return FAILURE
     if options.demo:
@@ -85,7 +85,7 @@ def _make_reporter(options: argparse.Namespace) -> Callable[[str], None]:
     return lambda line: print(line, file=stream, flush=True)
 
 
-def _print_report(config: Any, result: Any, found: Any) -> None:
+def _print_report(config: Any, place: workspace.Workspace, result: Any, found: Any) -> None:
     from tfx_pipeline import tables
     from tfx_pipeline.commands import metrics
 
@@ -105,5 +105,10 @@ def _print_report(config: Any, result: Any, found: Any) -> None:
         console.print(f"not pushed: {result.reason}")
     elif result.is_new:
         console.print(f"model pushed to {result.pushed}")
+    elif not Path(result.pushed).is_dir():
+        console.print(
+            f"model unchanged, pushed before to {result.pushed}, and withdrawn since: it stays out "
+            f"of service. To serve it again, move it back from {place.retired}."
+        )
     else:
         console.print(f"model unchanged, pushed before to {result.pushed}")
