@@ -177,6 +177,9 @@ def make_interactions(
 ) -> tuple[Interactions, int]:
     """Maps pairs of (user ids, item ids) to `Interactions`.
 
+    A pair in both splits stays in train alone: known items are never recommended, so it could not
+    be found on validation.
+
     Args:
         item_ids: Ids of the catalogue.
         train: Two string arrays of equal length, user ids and item ids.
@@ -202,7 +205,9 @@ def make_interactions(
         ones = np.ones(len(rows), np.float32)
         shape = (len(users), len(item_ids))
         matrices.append(binarize(scipy.sparse.csr_matrix((ones, (rows, columns)), shape=shape)))
-    return Interactions(tuple(users), *matrices), dropped
+    fitted, chosen = matrices
+    chosen = binarize(chosen - chosen.multiply(fitted))
+    return Interactions(tuple(users), fitted, chosen), dropped
 
 
 def binarize(matrix: scipy.sparse.spmatrix) -> scipy.sparse.csr_matrix:

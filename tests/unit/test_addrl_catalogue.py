@@ -125,3 +125,13 @@ def test_interactions_that_do_not_fit_are_refused(planted):
         Interactions(users, train, 0.5 * train).validate()
     with pytest.raises(ValueError, match=r"each of the 40 items .*Received: shape \(2, 2\)"):
         Interactions(users, train, train).validate(planted.catalogue)
+
+
+def test_a_pair_in_both_splits_stays_in_train_alone():
+    train = np.array(["u", "u"]), np.array(["a", "b"])
+    validation = np.array(["u", "u"]), np.array(["b", "c"])
+    interactions, dropped = make_interactions(("a", "b", "c"), train, validation)
+    assert dropped == 0
+    assert interactions.train.toarray().tolist() == [[1, 1, 0]]
+    assert interactions.validation.toarray().tolist() == [[0, 0, 1]]
+    assert interactions.validation.nnz == 1
