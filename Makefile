@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 SOURCES := addrl_keras tfx_pipeline serving tests setup.py $(wildcard benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap run test test-all lint format clean
+.PHONY: help bootstrap run test test-all bench lint format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,11 @@ test: bootstrap ## All tests but the slow ones, and the examples in the docstrin
 
 test-all: bootstrap ## Every test
 	@$(VENV)/python -m pytest --doctest-modules addrl_keras tests $(PYTEST_ARGS)
+
+bench: bootstrap ## Measure what is served, beside the baselines; rewrite the figures in the docs
+	@$(VENV)/addrl run $(PRESET)
+	@$(VENV)/python -m benchmarks.served $(PRESET)
+	@$(VENV)/python -m benchmarks.render
 
 lint: bootstrap ## Style, formatting, types, directions of import
 	$(VENV)/ruff check $(SOURCES)
