@@ -210,8 +210,10 @@ class Recommender(tf.Module):
         scores = tf.where(user.seen > 0, tf.constant(float("-inf")), self._catalogue_scores(user))
         own = tf.gather(scores, tf.maximum(items, 0), batch_dims=1)[:, None]
         position = tf.range(self.num_items, dtype=tf.int64)[None, :]
-        before = (scores > own) | ((scores == own) & (position < items[:, None]))
-        rank = 1 + tf.reduce_sum(tf.cast(before, tf.int64), axis=1)
+        # Asked the other way round, because NaN compares false: a score that is no number must
+        # count as the worst rank, not the best.
+        behind = (scores < own) | ((scores == own) & (position >= items[:, None]))
+        rank = 1 + tf.reduce_sum(tf.cast(~behind, tf.int64), axis=1)
         return {
             "rank": tf.where(items < 0, tf.constant(self.num_items + 1, tf.int64), rank),
             "relevant_count": parsed["relevant_count"],

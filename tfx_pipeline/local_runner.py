@@ -32,7 +32,6 @@ from tfx_pipeline.results import (
 
 if TYPE_CHECKING:
     from tfx_pipeline.dag_runner import WatchedRunner
-    from tfx_pipeline.pipeline import PipelinePaths
 
 __all__ = ["PipelineError", "RunResult", "load_last_result", "run"]
 
@@ -77,8 +76,8 @@ def run(
         progress = Progress(visible)
         started = time.monotonic()
         try:
-            paths, runner = _run_steps(config, data_dir, root, cache_dir, schema_dir, progress)
-            result = _make_result(config, paths, runner, time.monotonic() - started, log)
+            runner = _run_steps(config, data_dir, root, cache_dir, schema_dir, progress)
+            result = _make_result(config, runner, time.monotonic() - started, log)
         except Exception as error:
             _logger.exception("the run failed")
             raise _make_error(error, log) from error
@@ -117,7 +116,7 @@ def _run_steps(config, data_dir, root, cache_dir, schema_dir, progress):
         remove_receipts(paths.artifacts / "Pusher" / "pushed_model")
     runner = WatchedRunner(progress)
     runner.run(made)
-    return paths, runner
+    return runner
 
 
 @contextlib.contextmanager
@@ -146,12 +145,10 @@ def _log_everything(log: pathlib.Path) -> Iterator[None]:
 
 def _make_result(
     config: PipelineConfig,
-    paths: "PipelinePaths",
     runner: "WatchedRunner",
     seconds: float,
     log: pathlib.Path,
 ) -> RunResult:
-    del paths
     from tfx_pipeline.eval_config import BASELINE, CANDIDATE
 
     evaluation = runner.outputs["Evaluator"]["evaluation"].uri

@@ -87,6 +87,15 @@ def test_no_warmup_and_no_model_are_verdicts_not_errors(exports, tmp_path):
     assert any("cannot load" in line for line in run_probe(tmp_path / "empty")["problems"])
 
 
+def test_a_warmup_file_without_requests_is_a_problem(exports, tmp_path):
+    from tfx_pipeline.components.servability import run_probe
+    from tfx_pipeline.modules.addrl_warmup import write_warmup
+
+    shutil.copytree(exports / "right", tmp_path / "export")
+    write_warmup(tmp_path / "export", [])
+    assert any("requests is empty" in line for line in run_probe(tmp_path / "export")["problems"])
+
+
 def test_warmup_comes_back_as_it_was_written(tmp_path):
     from tfx_pipeline.modules.addrl_warmup import load_warmup, write_warmup
 

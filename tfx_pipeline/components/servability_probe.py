@@ -66,6 +66,8 @@ def probe(export: str | os.PathLike) -> ProbeReport:
     report = ProbeReport()
     try:
         requests = load_warmup(export)
+        if not requests:
+            report.problems.append("the file of warm-up requests is empty, so nothing is replayed")
     except Exception as error:
         report.problems.append(f"the warm-up requests cannot be read: {_word(error)}")
         requests = []

@@ -193,7 +193,8 @@ def _make_values(
         names = make_bin_names(lows, highs, is_integer)
     else:
         known = transform_output.vocabulary_by_name(f"{attribute.name}_values")
-        names = tuple([*_decode(known), OTHER][value] for value in used)
+        vocabulary = [*_decode(known), OTHER]
+        names = tuple(vocabulary[value] for value in used)
     shape = (len(position), len(names))
     matrix = scipy.sparse.csr_matrix(
         (np.ones(len(rows), np.float32), (position[rows], index)), shape=shape
