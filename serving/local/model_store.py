@@ -192,7 +192,9 @@ def list_versions(base_path: Path) -> dict[int, Path] | None:
         children = list(base_path.iterdir())
     except OSError:
         return None
-    return {int(child.name): child for child in children if child.name.isdigit() and child.is_dir()}
+    # Digits such as "²" count as digits too, and int() refuses them.
+    numeric = [child for child in children if child.name.isascii() and child.name.isdigit()]
+    return {int(child.name): child for child in numeric if child.is_dir()}
 
 
 def compute_fingerprint(path: Path) -> Fingerprint:
