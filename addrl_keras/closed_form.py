@@ -119,9 +119,8 @@ def compute_residual_tower(
     Returns:
         `(query, item)`, both float32 `[num_items, dim]`.
     """
-    length = np.maximum(np.asarray(history.sum(axis=1)).ravel(), 1.0)
-    seen = (scipy.sparse.diags(length**-0.5) @ history) @ remainder
-    covariance = seen.T @ seen
+    # R' X' diag(n)^-1 X R: no matrix of users by items is ever dense.
+    covariance = remainder.T @ compute_user_weighted_gram(history, 1.0) @ remainder
     num_items = remainder.shape[0]
     rank = min(dim, num_items)
     _, vectors = scipy.linalg.eigh(covariance, subset_by_index=(num_items - rank, num_items - 1))
