@@ -42,5 +42,15 @@ def write_result(name: str, result: dict[str, Any]) -> Path:
 
 
 def load_result(name: str) -> dict[str, Any]:
-    """Loads `results/NAME.json`."""
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    """Loads `results/NAME.json`.
+
+    Raises:
+        FileNotFoundError: It was never measured.
+    """
+    path = RESULTS / f"{name}.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no result of this name. Received: {name!r}. `make bench` measures what is "
+            "served, `python3 -m benchmarks.first_run` what a newcomer waits for."
+        )
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """Fills the figures of README and docs from `benchmarks/results/`: words and numbers cannot part.
 
     python -m benchmarks.render            # rewrite
-    python -m benchmarks.render --check    # exit 1 where a file differs; part of `make lint`
+    python -m benchmarks.render --check    # exit 1 where a file differs; a test does the same
 
 A block lies between `<!-- figures: NAME -->` and `<!-- end -->`; NAME is a key of `BLOCKS`.
 """

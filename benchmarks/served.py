@@ -23,12 +23,13 @@ K = 20
 PAIRS = 1000
 
 
-def measure(preset: str, runs: Path) -> dict[str, Any]:
+def measure(preset: str, runs: Path, lists_file: Path) -> dict[str, Any]:
     """Measures one preset's pushed model.
 
     Args:
         preset: Name of the preset; its pipeline must have run.
         runs: The folder of all runs.
+        lists_file: Where the lists of all users are written, as `user,item,rank,score`.
     """
     from tfx_pipeline.commands import baselines, workspace
     from tfx_pipeline.commands.local_server import start_server
@@ -40,7 +41,7 @@ def measure(preset: str, runs: Path) -> dict[str, Any]:
     item_ids = baselines.load_item_ids(place)
     interactions, test = baselines.load_interactions(place, item_ids)
     with start_server(place) as address:
-        lists = ask_for_lists(preset, interactions.user_ids, address)
+        lists = ask_for_lists(preset, interactions.user_ids, address, lists_file)
         served = score_lists(lists, item_ids, interactions, test)
         additivity = measure_additivity(address, interactions.user_ids, item_ids)
     return {
@@ -55,24 +56,21 @@ def measure(preset: str, runs: Path) -> dict[str, Any]:
     }
 
 
-def ask_for_lists(preset: str, user_ids: tuple[str, ...], address: str) -> dict[str, list[str]]:
+def ask_for_lists(
+    preset: str, user_ids: tuple[str, ...], address: str, lists_file: Path
+) -> dict[str, list[str]]:
     """Asks for the first `K` items of every user through the command line."""
+    addrl = str(Path(sys.executable).with_name("addrl"))
     with tempfile.TemporaryDirectory() as folder:
-        users, lists = Path(folder, "users.txt"), Path(folder, "lists.csv")
+        users = Path(folder, "users.txt")
         users.write_text("\n".join(user_ids) + "\n", encoding="utf-8")
-        command = [
-            str(Path(sys.executable).with_name("addrl")),
-            "recommend",
-            preset,
-            "--users-file",
-            str(users),
-        ]
-        command += ["--k", str(K), "--exclude-seen", "--csv", str(lists), "--address", address]
+        command = [addrl, "recommend", preset, "--users-file", str(users), "--k", str(K)]
+        command += ["--exclude-seen", "--csv", str(lists_file), "--address", address]
         subprocess.run(command, check=True, cwd=ROOT)
-        ranked: dict[str, list[str]] = {}
-        with open(lists, newline="", encoding="utf-8") as file:
-            for row in sorted(csv.DictReader(file), key=lambda row: int(row["rank"])):
-                ranked.setdefault(row["user"], []).append(row["item"])
+    ranked: dict[str, list[str]] = {}
+    with open(lists_file, newline="", encoding="utf-8") as file:
+        for row in sorted(csv.DictReader(file), key=lambda row: int(row["rank"])):
+            ranked.setdefault(row["user"], []).append(row["item"])
     return ranked
 
 
@@ -125,8 +123,11 @@ def main() -> None:
     )
     parser.add_argument("preset")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
+    parser.add_argument("--lists", type=Path, help="keep the lists of all users in this CSV file")
     options = parser.parse_args()
-    print(write_result(options.preset, measure(options.preset, options.runs)))
+    with tempfile.TemporaryDirectory() as folder:
+        lists_file = (options.lists or Path(folder, "lists.csv")).absolute()
+        print(write_result(options.preset, measure(options.preset, options.runs, lists_file)))
 
 
 if __name__ == "__main__":
