@@ -23,10 +23,10 @@ run: bootstrap ## Train, gate, serve and ask for recommendations (PRESET=moviele
 
 test: bootstrap ## All tests but the slow ones, and the examples in the docstrings
 	@timeout --foreground $(TEST_LIMIT) $(VENV)/python -m pytest -m "not slow" --doctest-modules \
-		addrl_keras tests $(PYTEST_ARGS)
+		addrl_keras tfx_pipeline serving tests $(PYTEST_ARGS)
 
 test-all: bootstrap ## Every test
-	@$(VENV)/python -m pytest --doctest-modules addrl_keras tests $(PYTEST_ARGS)
+	@$(VENV)/python -m pytest --doctest-modules addrl_keras tfx_pipeline serving tests $(PYTEST_ARGS)
 
 bench: bootstrap ## Measure what is served, beside the baselines; rewrite the figures in the docs
 	@$(VENV)/addrl run $(PRESET)
