@@ -156,7 +156,7 @@ class LocalServer:
             self._rest.shutdown()
             self._rest.server_close()
         for store in self.stores.values():
-            store.close()
+            store.close(self.options.drain_seconds)
 
     def _load(self, version: int, path: Path) -> Servable:
         parallelism = self.options.session_parallelism

@@ -20,7 +20,7 @@ START, LOADING, AVAILABLE, UNLOADING, END = 10, 20, 30, 40, 50
 Fingerprint = tuple[tuple[str, int, int], ...]
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class VersionEntry:
     """What the store knows about one version."""
 
@@ -37,9 +37,10 @@ class ModelStore:
     """Loads, warms up, swaps and unloads the versions of one model.
 
     A new version takes over only after it was loaded and its warm-up requests ran; the old one
-    serves until then and is closed when its last request is done. A version that fails is reported
-    with its error and left alone until something in its folder changes, so that a version whose
-    files are still being copied gets another chance.
+    serves until then and is closed by its last request, so that no look at the folder waits for a
+    request that hangs. A version that fails is reported with its error and left alone until
+    something in its folder changes, so that a version whose files are still being copied gets
+    another chance.
 
     Args:
         settings: the model.
@@ -57,6 +58,8 @@ class ModelStore:
         self._load = load
         self._log = log
         self._versions: dict[int, VersionEntry] = {}
+        # Versions on their way out, which their requests still hold.
+        self._leaving: list[VersionEntry] = []
         self._changed = threading.Condition()
 
     def poll(self) -> None:
@@ -110,12 +113,23 @@ class ModelStore:
         finally:
             with self._changed:
                 entry.in_flight -= 1
-                self._changed.notify_all()
+            self._close_if_idle(entry)
 
-    def close(self) -> None:
-        """Unloads everything, after the requests under way."""
+    def close(self, timeout: float = 10.0) -> None:
+        """Unloads everything, after the requests under way.
+
+        Args:
+            timeout: seconds to wait for them; a version that is still in use then stays open, and
+                the log says so.
+        """
         for version in self.available():
             self._unload_version(version)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._leaving, timeout)
+            late = sorted(entry.version for entry in self._leaving)
+        if late:
+            versions = ", ".join(map(str, late))
+            self._log(f"version {versions} still answers after {timeout:g} s, left open")
 
     def _find(self, version: int | None, label: str | None) -> VersionEntry:
         name = self.settings.name
@@ -179,11 +193,24 @@ class ModelStore:
         with self._changed:
             entry = self._versions[version]
             entry.state = UNLOADING
-            self._changed.wait_for(lambda: entry.in_flight == 0)
+            self._leaving.append(entry)
+        self._close_if_idle(entry)
+
+    def _close_if_idle(self, entry: VersionEntry) -> None:
+        """Closes a version that is to be unloaded, unless a request still holds it."""
+        with self._changed:
+            if entry.state != UNLOADING or entry.in_flight or entry.servable is None:
+                return
             servable, entry.servable = entry.servable, None
+        try:
+            servable.close()
+        except Exception as error:  # must not become the answer of the request that came last
+            self._log(f"version {entry.version} was not closed in order: {error!r}")
+        with self._changed:
             entry.state = END
-        servable.close()
-        self._log(f"version {version} unloaded")
+            self._leaving.remove(entry)
+            self._changed.notify_all()
+        self._log(f"version {entry.version} unloaded")
 
 
 def list_versions(base_path: Path) -> dict[int, Path] | None:

@@ -1,23 +1,25 @@
 """The store of versions, with servables that are plain objects."""
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from serving.errors import ServingError
 from serving.local.config import ModelSettings, VersionPolicy
-from serving.local.model_store import AVAILABLE, END, ModelStore
+from serving.local.model_store import AVAILABLE, END, UNLOADING, ModelStore
 
 
 class _Servable:
     def __init__(self, version):
         self.version = version
-        self.closed = False
+        self.closed = 0
+        self.fails = False
 
     def close(self):
-        self.closed = True
+        self.closed += 1
+        if self.fails:
+            raise OSError("stale handle")
 
 
 @pytest.fixture
@@ -26,14 +28,15 @@ def loads():
     return {"done": [], "bad": set()}
 
 
-def _store(base: Path, loads, policy=VersionPolicy(), labels=None) -> ModelStore:  # noqa: B008
+def _store(base: Path, loads, policy=None, labels=None, log=None) -> ModelStore:
     def load(version, path):
         loads["done"].append(version)
         if version in loads["bad"]:
             raise ServingError("INTERNAL", "broken")
         return _Servable(version)
 
-    return ModelStore(ModelSettings("m", base, policy, labels or {}), load, lambda line: None)
+    settings = ModelSettings("m", base, policy or VersionPolicy(), labels or {})
+    return ModelStore(settings, load, log or (lambda line: None))
 
 
 def _add(base: Path, *versions: int) -> None:
@@ -57,18 +60,72 @@ def test_old_version_is_closed_only_after_its_last_request(tmp_path, loads):
     store = _store(tmp_path, loads)
     store.poll()
     _add(tmp_path, 2)
-    with store.use() as held:
-        poll = threading.Thread(target=store.poll)
-        poll.start()
-        deadline = time.monotonic() + 5
-        while store.available() != [2] and time.monotonic() < deadline:
-            time.sleep(0.01)
+    with store.use() as held, store.use(version=1) as same:
+        store.poll()
+        assert store.available() == [2]
         with store.use() as newer:
             assert newer.version == 2
-        assert held.version == 1 and not held.closed
-    poll.join(5)
-    assert held.closed
+        assert held is same and held.version == 1 and not held.closed
+        assert [(e.version, e.state) for e in store.entries()] == [(2, AVAILABLE), (1, UNLOADING)]
+    assert held.closed == 1 and newer.closed == 0
     assert [(e.version, e.state) for e in store.entries()] == [(2, AVAILABLE), (1, END)]
+
+
+def test_request_that_hangs_stops_neither_the_polling_nor_the_end(tmp_path, loads):
+    _add(tmp_path, 1)
+    lines = []
+    store = _store(tmp_path, loads, log=lines.append)
+    store.poll()
+    with store.use() as held:
+        for version in (2, 3):
+            _add(tmp_path, version)
+            store.poll()
+            assert store.available() == [version]
+        store.close(timeout=0.01)
+        assert store.available() == [] and not held.closed
+        assert lines[-1] == "version 1 still answers after 0.01 s, left open"
+    assert held.closed == 1
+
+
+def test_version_that_comes_back_is_loaded_beside_its_own_last_request(tmp_path, loads):
+    _add(tmp_path, 1, 2)
+    store = _store(tmp_path, loads)
+    store.poll()
+    with store.use() as held:
+        (tmp_path / "2").rename(tmp_path / "away")
+        store.poll()
+        (tmp_path / "away").rename(tmp_path / "2")
+        store.poll()
+        with store.use() as newer:
+            assert newer.version == held.version == 2 and newer is not held
+    assert held.closed == 1 and newer.closed == 0
+    assert store.available() == [2]
+
+
+def test_end_waits_for_the_requests_under_way(tmp_path, loads):
+    _add(tmp_path, 1)
+    store = _store(tmp_path, loads)
+    store.poll()
+    with store.use() as held:
+        end = threading.Thread(target=store.close)
+        end.start()
+        end.join(0.05)
+        assert end.is_alive() and not held.closed
+    end.join(5)
+    assert not end.is_alive() and held.closed == 1
+
+
+def test_failure_to_close_is_not_the_answer_of_the_last_request(tmp_path, loads):
+    _add(tmp_path, 1)
+    lines = []
+    store = _store(tmp_path, loads, log=lines.append)
+    store.poll()
+    with store.use() as held:
+        held.fails = True
+        (tmp_path / "1").rename(tmp_path / "away")
+        store.poll()
+    assert store.entries()[0].state == END
+    assert any("not closed in order" in line for line in lines)
 
 
 def test_broken_version_never_replaces_and_is_not_retried_unchanged(tmp_path, loads):
