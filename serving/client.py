@@ -9,12 +9,12 @@ Example:
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 from serving.errors import ServingError
 from serving.model import ModelClient
+from serving.names import ContributionNames
 from serving.requests import Wanted, as_list, id_rows, name_value_rows, weight_vector
 from serving.results import (
     Explanation,
@@ -26,6 +26,9 @@ from serving.results import (
 )
 
 __all__ = ["Client", "ServingError"]
+
+# How often a question is asked anew because another version of the model took over meanwhile.
+_TRIES = 3
 
 
 class Client(ModelClient):
@@ -40,8 +43,7 @@ class Client(ModelClient):
 
     def __init__(self, address: str = "127.0.0.1:8500", timeout: float = 5.0, **settings: Any):
         super().__init__(address, timeout, **settings)
-        self._names: tuple[str, ...] | None = None
-        self._names_lock = threading.Lock()
+        self._names = ContributionNames(self._ask_names)
 
     @overload
     def recommend(self, user_id: str, k: int | None = ..., **settings: Any) -> Recommendations: ...
@@ -84,7 +86,8 @@ class Client(ModelClient):
 
         Raises:
             ServingError: INVALID_ARGUMENT names an unknown attribute or value or a bad k;
-                UNAVAILABLE and DEADLINE_EXCEEDED say that the server did not answer.
+                UNAVAILABLE and DEADLINE_EXCEEDED say that the server did not answer; ABORTED, that
+                one version of the model after another took over meanwhile.
         """
         users = as_list(user_id)
         given = {
@@ -179,17 +182,15 @@ class Client(ModelClient):
             The items, best first; a list of lists for a sequence of items.
 
         Raises:
-            ServingError: INVALID_ARGUMENT names an item that is not in the catalogue.
+            ServingError: INVALID_ARGUMENT names an item that is not in the catalogue; ABORTED says
+                that one version of the model after another took over meanwhile.
         """
         items = as_list(item_id)
         given = {"item_id": items, "k": k}
         outputs, _ = self._predict_weighted(
             "similar_items", given, attribute_weights, len(items), timeout
         )
-        names = self.contribution_names()
-        widths = {len(shares) for row in outputs["contributions"] for shares in row}
-        if widths - {len(names)}:  # a version with other chunks has come since they were learnt
-            names = self.contribution_names(refresh=True)
+        names = outputs["contribution_names"]
         answers = [make_items(row, outputs, names) for row in range(len(items))]
         return answers[0] if isinstance(item_id, str) else answers
 
@@ -249,13 +250,13 @@ class Client(ModelClient):
         Raises:
             ServingError: the server refused or did not answer.
         """
-        with self._names_lock:
-            if self._names is None or refresh:
-                outputs, _ = self.predict(
-                    "recommend", {"user_id": [""], "k": 1}, ["contribution_names"]
-                )
-                self._names = tuple(outputs["contribution_names"])
-            return self._names
+        return self._names.get_newest(refresh)
+
+    def _ask_names(self) -> tuple[tuple[str, ...], int]:
+        outputs, version = self.predict(
+            "recommend", {"user_id": [""], "k": 1}, ["contribution_names"]
+        )
+        return tuple(outputs["contribution_names"]), version
 
     def _predict_weighted(
         self,
@@ -265,28 +266,35 @@ class Client(ModelClient):
         batch: int,
         timeout: float | None,
     ) -> tuple[dict[str, Any], int]:
-        """Calls a signature with weights given by name.
+        """Calls a signature with weights given by name; the answer has its `contribution_names`.
 
-        The order of the vector belongs to one version of the model. When a new version with other
-        chunks comes between, its answer names other contributions (or refuses the vector's
-        length); then the names are learnt again and the question asked once more.
+        The order of the vector belongs to one version of the model. When another version with
+        other chunks answers (or refuses the vector's length), the names are learnt again and the
+        question is asked again.
         """
-        if not weights:
-            return self.predict(signature, given, timeout=timeout)
-        for refresh in (False, True):
-            names = self.contribution_names(refresh)
-            vector = weight_vector(weights, names, last=refresh)
-            if vector is None:
-                continue
-            rows = {**given, "attribute_weights": [vector] * batch}
+        refresh = False
+        for _ in range(_TRIES):
+            names, rows = None, dict(given)
+            if weights:
+                names = self._names.get_newest(refresh)
+                vector = weight_vector(weights, names, last=refresh)
+                refresh = vector is None
+                if vector is None:
+                    continue
+                rows["attribute_weights"] = [vector] * batch
             try:
                 outputs, version = self.predict(signature, rows, timeout=timeout)
             except ServingError as error:
-                if refresh or error.code != "INVALID_ARGUMENT":
+                if names is None or error.code != "INVALID_ARGUMENT":
                     raise
-                if self.contribution_names(refresh=True) == names:
+                if self._names.get_newest(refresh=True) == names:
                     raise
                 continue
-            if tuple(outputs.get("contribution_names", names)) == names:
-                break
-        return outputs, version
+            answered = self._names.find(outputs, version)
+            if answered is not None and names in (None, answered):
+                return {**outputs, "contribution_names": answered}, version
+        raise ServingError(
+            "ABORTED",
+            f"the version of {self.model_name} that answers changed {_TRIES} times during one "
+            "call. Ask again; give the client a version or a label if it goes on.",
+        )

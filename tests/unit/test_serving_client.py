@@ -6,17 +6,31 @@ from serving.client import Client, ServingError
 
 
 class _ScriptedClient(Client):
-    """A client whose server has the chunks in `names`; no network is touched."""
+    """A client whose server has the chunks in `names`; no network is touched.
 
-    def __init__(self, names):
+    Entry n of `swaps` runs after answer n, as when a version takes over between two questions.
+    """
+
+    def __init__(self, names, swaps=()):
         super().__init__("127.0.0.1:1")
         self.names = list(names)
+        self.version = 1
         self.asked = []
+        self.swaps = list(swaps)
+
+    def swap(self, *names):
+        self.names, self.version = list(names), self.version + 1
 
     def predict(self, signature, given, output_filter=(), timeout=None):
         self.asked.append((signature, given))
+        answer = self.answer(signature, given, output_filter)
+        if self.swaps and (names := self.swaps.pop(0)):
+            self.swap(*names)
+        return answer
+
+    def answer(self, signature, given, output_filter):
         if list(output_filter) == ["contribution_names"]:
-            return {"contribution_names": self.names}, 1
+            return {"contribution_names": self.names}, self.version
         weights = given.get("attribute_weights")
         if weights and len(weights[0]) != len(self.names):
             raise ServingError("INVALID_ARGUMENT", "attribute_weights has the wrong width")
@@ -25,13 +39,13 @@ class _ScriptedClient(Client):
             "item_ids": [["i"]],
             "scores": [[sum(shares)]],
             "contributions": [[shares]],
-            "contribution_names": self.names,
+            "contribution_names": list(self.names),
             "attribute_values": [[["x"]]],
             "source": ["user"],
         }
         if signature == "similar_items":
             outputs = {name: outputs[name] for name in ("item_ids", "scores", "contributions")}
-        return outputs, 1
+        return outputs, self.version
 
     def contributions(self, **weights):
         return dict(self.recommend("u", attribute_weights=weights).items[0].contributions)
@@ -89,11 +103,77 @@ def test_refusal_for_another_reason_is_passed_on():
         client.contributions(year=1.0)
 
 
+def _similar(client, **weights):
+    return dict(client.similar_items("i", attribute_weights=weights)[0].contributions)
+
+
 def test_similar_items_follow_a_new_version():
     client = _ScriptedClient(["year"])
-    assert dict(client.similar_items("i")[0].contributions) == {"year": 1.0}
-    client.names.append("genre")
-    assert dict(client.similar_items("i")[0].contributions) == {"year": 1.0, "genre": 1.0}
+    assert _similar(client) == {"year": 1.0}
+    client.swap("year", "genre")
+    assert _similar(client) == {"year": 1.0, "genre": 1.0}
+    # Another model under the same number, as after a restart of the server on another folder.
+    client.names.append("studio")
+    assert _similar(client) == {"year": 1.0, "genre": 1.0, "studio": 1.0}
+
+
+def test_similar_items_notice_the_same_number_in_another_order():
+    client = _ScriptedClient(["year", "genre"])
+    assert _similar(client, year=3.0) == {"year": 3.0, "genre": 1.0}
+    client.swap("genre", "year")
+    assert _similar(client, year=3.0) == {"year": 3.0, "genre": 1.0}
+    assert len(client.asked) == 5  # names, items; items, names, items
+    client.swap("genre", "year")
+    assert _similar(client, year=3.0) == {"year": 3.0, "genre": 1.0}
+    assert len(client.asked) == 7  # a version with the same names: they are learnt, no more
+
+
+def test_similar_items_without_weights_notice_another_order_too():
+    # The version changes after the items were listed and before the names are asked for.
+    client = _ScriptedClient(["year", "genre"], swaps=[["genre", "year"]])
+    client.answer = _with_shares(client.answer, {"year": 5.0, "genre": 7.0})
+    assert _similar(client) == {"year": 5.0, "genre": 7.0}
+
+
+def _with_shares(answer, shares):
+    """Makes the contributions tell by their number which attribute they are of."""
+
+    def call(signature, given, output_filter):
+        outputs, version = answer(signature, given, output_filter)
+        if "contributions" in outputs:
+            names = answer("recommend", {}, ["contribution_names"])[0]["contribution_names"]
+            outputs["contributions"] = [[[shares[name] for name in names]]]
+        return outputs, version
+
+    return call
+
+
+@pytest.mark.parametrize("signature", ["recommend", "similar_items"])
+def test_names_that_move_twice_are_followed(signature):
+    order, other = ["year", "genre"], ["genre", "year"]
+    client = _ScriptedClient(order, swaps=[other, order])
+    ask = client.contributions if signature == "recommend" else lambda **w: _similar(client, **w)
+    assert ask(year=3.0) == {"year": 3.0, "genre": 1.0}
+
+
+@pytest.mark.parametrize("signature", ["recommend", "similar_items"])
+def test_names_that_never_rest_are_an_error_and_no_wrong_answer(signature):
+    order, other = ["year", "genre"], ["genre", "year"]
+    client = _ScriptedClient(order, swaps=[other, order] * 20)
+    ask = client.contributions if signature == "recommend" else lambda **w: _similar(client, **w)
+    client.contribution_names()
+    with pytest.raises(ServingError, match=r"ABORTED.*changed 3 times"):
+        ask(year=3.0)
+
+
+def test_names_come_with_the_answers_and_old_versions_are_forgotten():
+    client = _ScriptedClient(["year"])
+    for number in range(10):
+        client.swap("year", f"chunk{number}")
+        client.recommend("u")
+    assert client.contribution_names() == ("year", "chunk9")
+    assert len(client.asked) == 10
+    assert len(client._names._kept) == 4
 
 
 @pytest.mark.parametrize(
