@@ -162,8 +162,8 @@ def planted() -> PipelineConfig:
     model = Config(
         attributes=_MOVIE_ATTRIBUTES,
         modalities=_MOVIE_MODALITIES,
-        start=StartConfig(ease_lambda=10.0),
-        model=ModelConfig(chunk_dim=8, residual_dim=8, memory_size=16, evidence=3),
+        start=StartConfig(ease_lambda=100.0, side_information=(("genre", 5.0), ("title", 5.0))),
+        model=ModelConfig(chunk_dim=8, residual_dim=16, memory_size=32, evidence=3),
         training=TrainingConfig(content_epochs=3, epochs=2, batch_size=64, item_batch_size=64),
     )
     return PipelineConfig(
