@@ -9,9 +9,8 @@ VERSION: dict[str, str] = {}
 exec((ROOT / "addrl_keras" / "version.py").read_text(), VERSION)
 
 # Ranges that are known to work together; requirements.lock fixes one exact set. tensorflow-hub is
-# absent on purpose: TFX pins it below 0.16, which cannot be imported beside TensorFlow 2.21. The
-# lock overrides that pin; after a plain `pip install .`, hub encoders need
-# `pip install --no-deps tensorflow-hub==0.16.1`.
+# absent on purpose: nothing here imports it, and TFX pins it below 0.16, which cannot be imported
+# beside TensorFlow 2.21. A plain `pip install .` leaves that pin; the lock overrides it.
 INSTALL_REQUIRES = [
     "apache-beam>=2.77,<3",
     "grpcio>=1.60",

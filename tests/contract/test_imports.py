@@ -3,9 +3,9 @@
 import pathlib
 import subprocess
 import sys
+import tomllib
 
 import pytest
-import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
