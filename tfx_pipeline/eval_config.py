@@ -8,6 +8,7 @@ import json
 from tensorflow_model_analysis.proto import config_pb2
 
 from tfx_pipeline.configs import PipelineConfig
+from tfx_pipeline.fingerprint import compute_module_fingerprint
 
 METRICS_MODULE = "tfx_pipeline.modules.addrl_metrics"
 CANDIDATE = "candidate"
@@ -59,7 +60,9 @@ def make_eval_config(config: PipelineConfig) -> config_pb2.EvalConfig:
     metrics = [
         _make_metric("MacroRecall", recall, config.k, gates.min_recall, gates.max_drop),
         _make_metric("MacroNDCG", ndcg, config.k, gates.min_ndcg, gates.max_drop),
-        config_pb2.MetricConfig(class_name="Users", module=METRICS_MODULE),
+        config_pb2.MetricConfig(
+            class_name="Users", module=METRICS_MODULE, config=_make_arguments()
+        ),
     ]
     options = config_pb2.Options()
     options.compute_confidence_intervals.value = config.confidence_intervals
@@ -98,6 +101,11 @@ def _make_metric(
     return config_pb2.MetricConfig(
         class_name=class_name,
         module=METRICS_MODULE,
-        config=json.dumps({"k": k, "name": name}),
+        config=_make_arguments(k=k, name=name),
         per_slice_thresholds=[overall],
     )
+
+
+def _make_arguments(**arguments: int | str) -> str:
+    """Arguments of a metric, and the fingerprint of its code for TFX's cache."""
+    return json.dumps({**arguments, "fingerprint": compute_module_fingerprint(METRICS_MODULE)})

@@ -1,13 +1,17 @@
-"""Fingerprints of source code, which TFX's cache does not look at.
+"""Fingerprints of source code and libraries, which TFX's cache does not look at.
 
 TFX hashes a component's inputs and parameters, never the code behind a dotted path or an imported
 package. What is computed here goes into the parameters, so that an edit runs a component again.
 """
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import pathlib
 from collections.abc import Iterable
+
+# Libraries whose numbers, graphs and formats end up in what components make.
+LIBRARIES = ("tensorflow", "keras", "tensorflow-transform", "tensorflow-model-analysis", "tfx")
 
 
 def compute_fingerprint(paths: Iterable[str | pathlib.Path]) -> str:
@@ -40,6 +44,8 @@ def compute_fingerprint(paths: Iterable[str | pathlib.Path]) -> str:
 def compute_module_fingerprint(*modules: str) -> str:
     """Compute the fingerprint of modules and packages by dotted name, without importing them.
 
+    The versions of `LIBRARIES` count too, so that an upgrade computes everything anew.
+
     Args:
         *modules: Dotted names; a package counts with everything in it.
 
@@ -58,4 +64,20 @@ def compute_module_fingerprint(*modules: str) -> str:
             paths += [pathlib.Path(location) for location in spec.submodule_search_locations]
         elif spec.origin:
             paths.append(pathlib.Path(spec.origin))
-    return compute_fingerprint(paths)
+    versions = "".join(f"{name}=={load_version(name)}\n" for name in LIBRARIES)
+    return hashlib.sha256((compute_fingerprint(paths) + versions).encode()).hexdigest()[:16]
+
+
+def load_version(library: str) -> str:
+    """Load the version of an installed library from its metadata, without importing it.
+
+    Args:
+        library: Name of the distribution.
+
+    Returns:
+        The version; empty where it is not installed.
+    """
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

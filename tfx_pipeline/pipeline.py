@@ -181,7 +181,9 @@ def _make_model_components(config: PipelineConfig, interactions, items, items_sc
         splits_config=transform_pb2.SplitsConfig(analyze=[ITEMS_SPLIT], transform=[ITEMS_SPLIT]),
         custom_config={
             "model": features,
-            "fingerprint": compute_module_fingerprint(f"{_MODULES}.addrl_preprocessing"),
+            "fingerprint": compute_module_fingerprint(
+                "addrl_keras.config", f"{_MODULES}.addrl_preprocessing"
+            ),
         },
         force_tf_compat_v1=True,
         disable_statistics=True,
@@ -197,6 +199,7 @@ def _make_model_components(config: PipelineConfig, interactions, items, items_sc
             "warmup_requests": config.warmup_requests,
             "fingerprint": compute_module_fingerprint(
                 "addrl_keras",
+                "tfx_pipeline.components.trainer",
                 f"{_MODULES}.addrl_trainer",
                 f"{_MODULES}.addrl_catalogue",
                 f"{_MODULES}.addrl_warmup",
@@ -234,6 +237,7 @@ def _make_judging_components(config: PipelineConfig, paths: PipelinePaths, inter
             "serving.contract",
             "tfx_pipeline.components.servability",
             "tfx_pipeline.components.servability_probe",
+            f"{_MODULES}.addrl_warmup",
         ),
     )
     pusher = VersionedPusher(

@@ -11,6 +11,7 @@ from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
+from google.protobuf import wrappers_pb2
 from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
 from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.dsl.components.base import executor_spec
@@ -19,6 +20,7 @@ from tfx.types import standard_component_specs
 
 from tfx_pipeline.datasets.canonical import INTERACTIONS_PATTERN, ITEMS_PATTERN
 from tfx_pipeline.datasets.splits import SPLITS
+from tfx_pipeline.fingerprint import compute_module_fingerprint
 
 ITEMS_SPLIT = "catalogue"
 
@@ -125,8 +127,12 @@ def _make_example_gen(data_dir: str, patterns: Mapping[str, str]) -> ParquetExam
     if len(splits) == 1:
         # Without an output configuration TFX cuts a single split in two, train and eval.
         output.split_config.splits.add(name=splits[0].name, hash_buckets=1)
+    # Read by nobody: it is there so that an edit of this file reads the tables again.
+    custom = example_gen_pb2.CustomConfig()
+    custom.custom_config.Pack(wrappers_pb2.StringValue(value=compute_module_fingerprint(__name__)))
     return ParquetExampleGen(
         input_base=data_dir,
         input_config=example_gen_pb2.Input(splits=splits),
         output_config=output,
+        custom_config=custom,
     )

@@ -69,9 +69,11 @@ class MacroRecall(metric_types.Metric):
     Args:
         k: Length of the list.
         name: Name in results, `recall_at_<k>` by default.
+        fingerprint: Ignored; a configuration names the code's, so that TFX's cache sees edits.
     """
 
-    def __init__(self, k: int = 20, name: str | None = None):
+    def __init__(self, k: int = 20, name: str | None = None, fingerprint: str = ""):
+        del fingerprint
         super().__init__(
             metric_util.merge_per_key_computations(_make_recall),
             name=name or f"recall_at_{k}",
@@ -85,18 +87,26 @@ class MacroNDCG(metric_types.Metric):
     Args:
         k: Length of the list.
         name: Name in results, `ndcg_at_<k>` by default.
+        fingerprint: Ignored, see `MacroRecall`.
     """
 
-    def __init__(self, k: int = 20, name: str | None = None):
+    def __init__(self, k: int = 20, name: str | None = None, fingerprint: str = ""):
+        del fingerprint
         super().__init__(
             metric_util.merge_per_key_computations(_make_ndcg), name=name or f"ndcg_at_{k}", k=k
         )
 
 
 class Users(metric_types.Metric):
-    """Number of users, `sum(1 / n)`; in a slice each user counts by the share of items in it."""
+    """Number of users, `sum(1 / n)`; in a slice each user counts by the share of items in it.
 
-    def __init__(self, name: str = "users"):
+    Args:
+        name: Name in results.
+        fingerprint: Ignored, see `MacroRecall`.
+    """
+
+    def __init__(self, name: str = "users", fingerprint: str = ""):
+        del fingerprint
         super().__init__(metric_util.merge_per_key_computations(_make_users), name=name)
 
 
