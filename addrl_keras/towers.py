@@ -67,6 +67,7 @@ class ItemTower(keras.layers.Layer):
         num_values: Number of values of each attribute.
         chunk_dims: Width of each attribute's chunk.
         residual_dim: Width of the residual chunk, a free vector per item.
+        seed: Seed of the residual chunk's initial values; None for other values every time.
     """
 
     def __init__(

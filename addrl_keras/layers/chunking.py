@@ -12,11 +12,15 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable(package="addrl")
 class ChunkedProjection(keras.layers.Layer):
-    """Projects a modality's feature linearly and cuts the result: `x^k = W^k f / ||f||`.
+    """Projects a modality's feature linearly and cuts the result into chunks.
+
+    `x^k = W^k f / ||f||` for chunk `k`, with `W` `[num_chunks * chunk_dim, dim]` learnt as one
+    kernel. There is no bias: it would give an item without the modality a vector.
 
     Args:
         num_chunks: Number of chunks, attributes plus residual.
         chunk_dim: Width of a chunk.
+        seed: Seed of the kernel's initial values; None for other values every time.
 
     Call arguments:
         inputs: Float `[batch, dim]`. It is L2-normalised first; a row of zeros (missing modality)
@@ -25,9 +29,15 @@ class ChunkedProjection(keras.layers.Layer):
     Returns:
         Float `[batch, num_chunks, chunk_dim]`.
 
+    Raises:
+        ValueError: `num_chunks` or `chunk_dim` is not positive.
+
+    Example:
+        >>> ChunkedProjection(num_chunks=3, chunk_dim=4)(keras.ops.ones((2, 5))).shape
+        TensorShape([2, 3, 4])
+
     Reference:
-        AD-DRL, arXiv 2312.14433, section 3.2. There is no bias: it would give an item without the
-        modality a vector.
+        AD-DRL, arXiv 2312.14433, section 3.2.
     """
 
     def __init__(

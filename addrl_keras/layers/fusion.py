@@ -22,6 +22,8 @@ class FusionAttention(keras.layers.Layer):
     Args:
         mode: `attention`, or `uniform` for equal weights over the modalities present.
         hidden_dim: Width of the MLP (linear, tanh, linear).
+        seed: Seed of the MLP's initial values; None for other values every time. Its last kernel
+            starts at zero, so that all modalities weigh alike at first.
 
     Call arguments:
         chunks: Float `[batch, num_modalities, num_chunks, chunk_dim]`.
@@ -31,6 +33,9 @@ class FusionAttention(keras.layers.Layer):
         `(fused, weights)`: float `[batch, num_chunks, chunk_dim]` and `[batch, num_chunks,
         num_modalities]`. The weights of a chunk add up to 1; an absent modality has weight 0. An
         item without any modality has zero chunks and weights.
+
+    Raises:
+        ValueError: `mode` is neither of the two.
 
     Reference:
         AD-DRL, arXiv 2312.14433, section 3.3.

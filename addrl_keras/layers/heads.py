@@ -13,13 +13,15 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable(package="addrl")
 class ChunkClassifier(keras.layers.Layer):
-    """Says which attribute a chunk stands for: LeakyReLU(0.2), dropout, linear.
+    """Says which attribute a chunk stands for.
 
-    There is one per modality, shared by the modality's chunks.
+    `logits^k = W dropout(LeakyReLU_0.2(x^k)) + b`, whose softmax is to name chunk `k`. There
+    is one per modality, shared by the modality's chunks.
 
     Args:
         num_chunks: Number of chunks, which are the classes.
-        dropout: Dropout rate.
+        dropout: Dropout rate, 0 to 1.
+        seed: Seed of the initial weights and of the dropout; None for others every time.
 
     Call arguments:
         chunks: Float `[batch, num_chunks, chunk_dim]`.
@@ -66,8 +68,12 @@ class ChunkClassifier(keras.layers.Layer):
 class ValueHeads(keras.layers.Layer):
     """Predicts the value of each attribute from its fused chunk, one linear head per attribute.
 
+    `logits^k = H^k y^k + h^k` for attribute `k` and its fused chunk `y^k`, over the attribute's
+    values.
+
     Args:
         num_values: Number of values of each attribute, in the order of the chunks.
+        seed: Seed of the heads' initial weights; None for others every time.
 
     Call arguments:
         fused: Float `[batch, num_chunks, chunk_dim]`; chunks beyond the attributes (residual) have
@@ -75,6 +81,9 @@ class ValueHeads(keras.layers.Layer):
 
     Returns:
         A list of logits, `[batch, num_values[k]]` for attribute `k`.
+
+    Raises:
+        ValueError: There are fewer chunks than attributes.
 
     Reference:
         AD-DRL, arXiv 2312.14433, section 3.4 (low-level).

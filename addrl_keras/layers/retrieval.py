@@ -77,7 +77,21 @@ class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
         return self
 
     def call(self, queries: Tensor, k: Tensor | int | None = None) -> tuple[Tensor, Tensor]:
-        """Returns `(scores, identifiers)`, both `[batch, k]`, best first."""
+        """Finds the best candidates of each query.
+
+        Args:
+            queries: Float `[batch, dim]`.
+            k: Number of results, at most `num_items`; the layer's own by default.
+
+        Returns:
+            `(scores, identifiers)`, both `[batch, k]`, best first; of equal scores the earlier
+            candidate comes first.
+
+        Raises:
+            ValueError: Nothing was indexed.
+            tf.errors.InvalidArgumentError: `k` exceeds `num_items`, or the widths of the queries
+                and the candidates differ.
+        """
         scores, indices = self.search(self.compute_scores(queries), self._k if k is None else k)
         return scores, tf.gather(self._identifiers, indices)
 
@@ -85,10 +99,24 @@ class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
     def query_with_exclusions(
         self, queries: Tensor, exclusions: Tensor, k: Tensor | int | None = None
     ) -> tuple[Tensor, Tensor]:
-        """As `call`, without the identifiers in `exclusions` `[batch, num_exclusions]`.
+        """Finds the best candidates of each query, without some.
 
-        A place for which no item is left has the score -inf.
+        Args:
+            queries: Float `[batch, dim]`.
+            exclusions: `[batch, num_exclusions]`, of the type of the identifiers; the number may be
+                known at run time only. What is no identifier excludes nothing, so it can fill up.
+            k: As in `call`.
+
+        Returns:
+            As `call`. A place for which no item is left has the score -inf, and an identifier that
+            means nothing.
+
+        Raises:
+            ValueError: Nothing was indexed.
+            TypeError: `exclusions` are of another type than the identifiers.
+            tf.errors.InvalidArgumentError: As in `call`.
         """
+        self._validate_indexed()
         excluded = tf.reduce_any(exclusions[:, :, None] == self._identifiers[None, None, :], axis=1)
         scores, indices = self.search(
             self.compute_scores(queries), self._k if k is None else k, ~excluded
@@ -96,7 +124,18 @@ class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
         return scores, tf.gather(self._identifiers, indices)
 
     def compute_scores(self, queries: Tensor) -> Tensor:
-        """Computes the dot products of `queries` `[batch, dim]`, `[batch, num_items]`."""
+        """Computes the dot product of every query with every candidate.
+
+        Args:
+            queries: Float `[batch, dim]`.
+
+        Returns:
+            Float `[batch, num_items]`, in the order of the candidates.
+
+        Raises:
+            ValueError: Nothing was indexed.
+            tf.errors.InvalidArgumentError: The widths of the queries and the candidates differ.
+        """
         self._validate_indexed()
         return self._compute_score(queries, tf.convert_to_tensor(self._candidates))
 

@@ -87,6 +87,8 @@ def test_an_empty_index_a_wrong_width_and_wrong_ids_are_refused():
     index = AttributeTopK((2, 3))
     with pytest.raises(ValueError, match="index is empty"):
         index.compute_scores(QUERIES)
+    with pytest.raises(ValueError, match="index is empty"):
+        index.query_with_exclusions(QUERIES, IDS[:1, None])
     with pytest.raises(ValueError, match=r"\[num_items, 5\], the sum of chunk_dims.*\(9, 4\)"):
         index.index(ITEMS[:, :4])
     with pytest.raises(ValueError, match=r"identifiers must have the shape \(9,\)"):
