@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,8 +10,8 @@ import tensorflow as tf
 
 from addrl_keras import signatures
 from addrl_keras.checks import require
-from addrl_keras.config import MEMORY, RESIDUAL
 from addrl_keras.layers.retrieval import AttributeTopK
+from addrl_keras.scoring import Scorer, compute_ranks
 from addrl_keras.slices import EvaluationSlices
 from addrl_keras.steering import AttributeSteering, make_multi_hot, make_table
 from addrl_keras.training import FitResult
@@ -38,14 +37,14 @@ class Recommender(tf.Module):
         self.config = config
         self.num_items = catalogue.num_items
         self.chunk_names = config.chunk_names
-        self._num_attributes = len(config.attributes)
         self._item_ids = make_constant(np.array(catalogue.item_ids, dtype=object))
         self._items = make_table(catalogue.item_ids)
         self._users = UserEncoder(model, result.interactions, self._items)
-        self._index = AttributeTopK(model.chunk_dims, name="item_index")
-        self._index.index(tf.convert_to_tensor(model.item_tower(None)), self._item_ids)
+        index = AttributeTopK(model.chunk_dims, name="item_index")
+        index.index(tf.convert_to_tensor(model.item_tower(None)), self._item_ids)
         distributions = [weight.numpy() for weight in model.item_tower.distributions]
         self.steering = AttributeSteering(config, catalogue, distributions)
+        self._scorer = Scorer(config, index, self._users, self.steering)
         self._modality_weights = make_constant(result.modality_weights)
         rows = [catalogue.values[name].rows() for name in config.attribute_names]
         texts = [["|".join(row) for row in part] for part in rows]
@@ -127,6 +126,7 @@ class Recommender(tf.Module):
             `evidence_contributions` `[batch, evidence, num_chunks]`.
 
         Raises:
+            ValueError: There is no `item_id`.
             tf.errors.InvalidArgumentError: An item is not in the catalogue. The message quotes it.
         """
         if item_id is None:
@@ -136,21 +136,16 @@ class Recommender(tf.Module):
         )
         items = self._require_items(inputs["item_id"])
         user = self._users.resolve(inputs["user_id"], inputs["history_ids"])
-        batch = tf.shape(inputs["user_id"])[0]
-        contributions = self._contributions(
-            self._weigh(user, tf.ones((batch, len(self.chunk_names)))),
-            tf.zeros((batch, sum(self.steering.sizes))),
-            tf.zeros((batch, 1)),
-            items[:, None],
-        )[:, 0]
-        evidence_ids, evidence = self._evidence(user, items)
+        contributions = self._scorer.compute_contributions(user, items)
+        count = min(self.config.model.evidence, self.num_items)
+        totals, past, evidence = self._scorer.compute_evidence(user, items, count)
         return {
             "score": tf.reduce_sum(contributions, axis=-1),
             "contributions": contributions,
             "modality_weights": tf.gather(self._modality_weights, items),
             "contribution_names": tf.constant(self.chunk_names),
             "modality_names": tf.constant(self.config.modality_names),
-            "evidence_ids": evidence_ids,
+            "evidence_ids": self._name_items(totals, past),
             "evidence_contributions": evidence,
         }
 
@@ -163,6 +158,14 @@ class Recommender(tf.Module):
             item_id: String `[batch]`, which must be in the catalogue.
             k: As in `recommend`, like `attribute_weights`.
             attribute_weights: Float `[batch, num_chunks]`, or a dict from chunk name to weight.
+
+        Returns:
+            `item_ids`, `scores` `[batch, k]` and `contributions` `[batch, k, num_chunks]`, in the
+            order of `chunk_names`, as in `recommend`.
+
+        Raises:
+            tf.errors.InvalidArgumentError: An item is not in the catalogue, a weight is not finite,
+                or `k` is not in 1..num_items. The message quotes it.
         """
         inputs = self._make_inputs(
             "similar_items", item_id=item_id, k=k, attribute_weights=attribute_weights
@@ -178,15 +181,36 @@ class Recommender(tf.Module):
         return {name: ranked[name] for name in ("item_ids", "scores", "contributions")}
 
     def score(self, user_id: Tensor, item_ids: Tensor) -> dict[str, Tensor]:
-        """Scores the items `[batch, n]` for the users; what is not in the catalogue scores NaN."""
+        """Scores given items for each user, with neutral settings.
+
+        Args:
+            user_id: String `[batch]`; an unknown user's scores are the popularity prior.
+            item_ids: String `[batch, n]`; lists may differ in length.
+
+        Returns:
+            `scores`, float `[batch, n]`: NaN for what is not in the catalogue and for padding.
+
+        Raises:
+            ValueError: An input does not have the rank above.
+        """
         inputs = self._make_inputs("score", user_id=user_id, item_ids=item_ids)
         user = self._users.resolve(inputs["user_id"], tf.zeros((1, 0), tf.string))
         items = self._items.lookup(inputs["item_ids"])
-        scores = tf.gather(self._catalogue_scores(user), tf.maximum(items, 0), batch_dims=1)
+        scores = tf.gather(self._scorer.compute_scores(user), tf.maximum(items, 0), batch_dims=1)
         return {"scores": tf.where(items < 0, tf.constant(np.nan, tf.float32), scores)}
 
     def serving_default(self, examples: Tensor) -> dict[str, Tensor]:
-        """Recommends with neutral settings for serialised tf.Examples with a `user_id`."""
+        """Recommends with neutral settings, for batch tools, which send tf.Examples.
+
+        Args:
+            examples: Serialised tf.Examples `[batch]` with a `user_id`; other features are ignored.
+
+        Returns:
+            As `recommend` with the default `k`, but `contribution_names` is `[batch, num_chunks]`.
+
+        Raises:
+            tf.errors.InvalidArgumentError: What is sent is no tf.Example, or has no `user_id`.
+        """
         feature = tf.io.FixedLenFeature([], tf.string)
         outputs = self.recommend(tf.io.parse_example(examples, {"user_id": feature})["user_id"])
         # Batch tools cut every output into one row an example.
@@ -202,30 +226,36 @@ class Recommender(tf.Module):
 
         Returns:
             `rank`, int64 `[batch]`, from 1; of equal scores the earlier item of the catalogue comes
-            first. And `relevant_count` as given.
+            first, and an item that is not in it last. And `relevant_count` as given.
+
+        Raises:
+            tf.errors.InvalidArgumentError: What is sent is no tf.Example, or lacks a feature.
         """
-        parsed = _parse_rows(examples)
+        parsed = signatures.parse_rows(examples)
         user = self._users.resolve(parsed["user_id"], tf.zeros((1, 0), tf.string))
         items = self._items.lookup(parsed["item_id"])
-        scores = tf.where(user.seen > 0, tf.constant(float("-inf")), self._catalogue_scores(user))
-        own = tf.gather(scores, tf.maximum(items, 0), batch_dims=1)[:, None]
-        position = tf.range(self.num_items, dtype=tf.int64)[None, :]
-        # Asked the other way round, because NaN compares false: a score that is no number must
-        # count as the worst rank, not the best.
-        behind = (scores < own) | ((scores == own) & (position >= items[:, None]))
-        rank = 1 + tf.reduce_sum(tf.cast(~behind, tf.int64), axis=1)
+        scores = self._scorer.compute_scores(user)
+        scores = tf.where(user.seen > 0, tf.constant(float("-inf")), scores)
         return {
-            "rank": tf.where(items < 0, tf.constant(self.num_items + 1, tf.int64), rank),
+            "rank": compute_ranks(scores, items),
             "relevant_count": parsed["relevant_count"],
         }
 
     def evaluate_slices(self, examples: Tensor) -> dict[str, Tensor]:
-        """Looks up what the rows of an evaluation are sliced by; `EvaluationSlices` has the shapes.
+        """Looks up what the rows of an evaluation are sliced by.
 
         Args:
             examples: As in `evaluate`.
+
+        Returns:
+            Per attribute the item's values, string `[batch]`, or `[batch, max]` where the attribute
+            is multi-valued; "(missing)" where there is none. And `user_activity`, string `[batch]`:
+            `light`, `medium`, `heavy`, or `none` for an unknown user.
+
+        Raises:
+            tf.errors.InvalidArgumentError: As in `evaluate`.
         """
-        parsed = _parse_rows(examples)
+        parsed = signatures.parse_rows(examples)
         users = self._users.table.lookup(parsed["user_id"])
         return self._slices.look_up(users, self._items.lookup(parsed["item_id"]))
 
@@ -242,6 +272,9 @@ class Recommender(tf.Module):
 
         Args:
             weights: Weight by chunk name.
+
+        Returns:
+            The weights in the order of `chunk_names`.
 
         Raises:
             ValueError: There is no chunk of that name.
@@ -261,77 +294,24 @@ class Recommender(tf.Module):
         specs, neutral = self.input_signatures()[signature], self.neutral_inputs()
         return signatures.make_inputs(specs, neutral.get(signature, {}), given)
 
-    def _catalogue_scores(self, user: UserState) -> Tensor:
-        return self._index.compute_scores(user.vectors) + tf.reduce_sum(user.extra, axis=-1)
-
     def _rank(
         self, user: UserState, weights: Tensor, wanted: Tensor, allowed: Tensor, k: Tensor
     ) -> dict[str, Tensor]:
-        weighted = self._weigh(user, weights)
-        scores = self._catalogue_scores(weighted)
-        spread = tf.math.reduce_std(scores, axis=1, keepdims=True)
-        strength = self.config.model.target_strength * spread
-        boosted = tf.cond(
-            tf.reduce_any(wanted > 0),
-            lambda: scores + strength * tf.reduce_sum(self.steering.compute_boost(wanted), axis=-1),
-            lambda: scores,
+        scores, indices, contributions = self._scorer.compute_best(
+            user, weights, wanted, allowed, k
         )
-        values, indices = self._index.search(boosted, k, allowed)
-        contributions = self._contributions(weighted, wanted, strength, indices)
-        empty = tf.math.is_inf(values)
         attribute_values = tf.gather(self._attribute_text, indices)
         return {
-            "item_ids": tf.where(empty, "", tf.gather(self._item_ids, indices)),
-            "scores": values,
-            "contributions": tf.where(
-                empty[..., None], tf.zeros_like(contributions), contributions
-            ),
+            "item_ids": self._name_items(scores, indices),
+            "scores": scores,
+            "contributions": contributions,
             "contribution_names": tf.constant(self.chunk_names),
-            "attribute_values": tf.where(empty[..., None], "", attribute_values),
+            "attribute_values": tf.where(tf.math.is_inf(scores)[..., None], "", attribute_values),
         }
 
-    def _weigh(self, user: UserState, weights: Tensor) -> UserState:
-        """Multiplies each chunk, the prior (as residual) and the memory by its weight."""
-        chunk_of = np.repeat(np.arange(len(self._index.chunk_dims)), self._index.chunk_dims)
-        extra_weights = tf.stack(
-            [self._weight_of(weights, RESIDUAL), self._weight_of(weights, MEMORY)], axis=-1
-        )
-        return dataclasses.replace(
-            user,
-            vectors=user.vectors * tf.gather(weights, chunk_of, axis=1),
-            extra=user.extra * extra_weights[:, None, :],
-        )
-
-    def _weight_of(self, weights: Tensor, chunk: str) -> Tensor:
-        if chunk not in self.chunk_names:
-            return tf.ones_like(weights[:, 0])
-        return weights[:, self.chunk_names.index(chunk)]
-
-    def _contributions(
-        self, weighted: UserState, wanted: Tensor, strength: Tensor, indices: Tensor
-    ) -> Tensor:
-        """Computes `[batch, k, num_contributions]` for the items at `indices` `[batch, k]`."""
-        chunks = self._index.compute_contributions(weighted.vectors, indices)
-        extra = tf.gather(weighted.extra, indices, batch_dims=1)
-        boost = strength[..., None] * self.steering.compute_boost(wanted, indices)
-        attributes = chunks[..., : self._num_attributes] + boost
-        residual = chunks[..., self._num_attributes :] + extra[..., :1]
-        parts = [attributes, residual] + (
-            [extra[..., 1:]] if self._users.memory is not None else []
-        )
-        return tf.concat(parts, axis=-1)
-
-    def _evidence(self, user: UserState, items: Tensor) -> tuple[Tensor, Tensor]:
-        """The past items that argue most for `items` `[batch]`, and how much by chunk."""
-        count = min(self.config.model.evidence, self.num_items)
-        vectors = tf.gather(self._index.candidates, items)
-        total = self._users.compute_evidence(user, items, vectors, self._index.chunk_dims)
-        in_history = user.history > 0
-        values, past = self._index.search(tf.reduce_sum(total, axis=-1), count, in_history)
-        empty = tf.math.is_inf(values)
-        contributions = tf.gather(total, past, batch_dims=1)
-        ids = tf.where(empty, "", tf.gather(self._item_ids, past))
-        return ids, tf.where(empty[..., None], tf.zeros_like(contributions), contributions)
+    def _name_items(self, scores: Tensor, indices: Tensor) -> Tensor:
+        """Names the items at `indices`, "" where the score says that there is none."""
+        return tf.where(tf.math.is_inf(scores), "", tf.gather(self._item_ids, indices))
 
     def _validate_k(self, k: Tensor) -> Tensor:
         message = f"k must be between 1 and {self.num_items}, the size of the catalogue. Received:"
@@ -350,14 +330,3 @@ class Recommender(tf.Module):
         unknown = tf.boolean_mask(item_id, items < 0)
         message = "item_id is not in the catalogue. Received:"
         return require(tf.reduce_all(items >= 0), message, unknown, items)
-
-
-def _parse_rows(examples: Tensor) -> dict[str, Tensor]:
-    return tf.io.parse_example(
-        examples,
-        {
-            "user_id": tf.io.FixedLenFeature([], tf.string),
-            "item_id": tf.io.FixedLenFeature([], tf.string),
-            "relevant_count": tf.io.FixedLenFeature([], tf.int64),
-        },
-    )

@@ -17,6 +17,9 @@ def make_input_specs(num_chunks: int) -> dict[str, dict[str, tf.TensorSpec]]:
 
     Args:
         num_chunks: Number of chunks a score is a sum over.
+
+    Returns:
+        By signature and input name the type and the shape, where None is any size.
     """
     strings, ragged = tf.TensorSpec([None], tf.string), tf.TensorSpec([None, None], tf.string)
     k = tf.TensorSpec([], tf.int32)
@@ -56,6 +59,10 @@ def make_neutral_inputs(num_chunks: int, num_items: int) -> dict[str, dict[str, 
     Args:
         num_chunks: Number of chunks a score is a sum over.
         num_items: Size of the catalogue, which bounds `k`.
+
+    Returns:
+        Eager tensors by signature and input name, of the types of `make_input_specs`; only for
+        signatures that have optional inputs.
     """
     nothing = tf.fill([1, 1], "")
     k = tf.constant(min(DEFAULT_K, num_items), tf.int32)
@@ -85,8 +92,13 @@ def make_inputs(
         neutral: Neutral value of each optional input.
         given: Tensor, array, number or list by input. Lists of lists may differ in length.
 
+    Returns:
+        A tensor by input of `given`, of the type and rank of its specification. Shorter lists of
+        strings are filled up with `""`.
+
     Raises:
         ValueError: An input does not have the rank of its specification, or a fixed size.
+        KeyError: An input without a neutral value is None.
     """
     inputs = {}
     for name, value in given.items():
@@ -101,6 +113,29 @@ def make_inputs(
             )
         inputs[name] = tensor
     return inputs
+
+
+def parse_rows(examples: Tensor) -> dict[str, Tensor]:
+    """Parses the rows of an evaluation.
+
+    Args:
+        examples: Serialised tf.Examples `[batch]`; further features are ignored.
+
+    Returns:
+        `user_id` and `item_id`, string `[batch]`, and `relevant_count`, int64 `[batch]`: how many
+        rows of the evaluation are of that user.
+
+    Raises:
+        tf.errors.InvalidArgumentError: What is sent is no tf.Example, or lacks a feature.
+    """
+    return tf.io.parse_example(
+        examples,
+        {
+            "user_id": tf.io.FixedLenFeature([], tf.string),
+            "item_id": tf.io.FixedLenFeature([], tf.string),
+            "relevant_count": tf.io.FixedLenFeature([], tf.int64),
+        },
+    )
 
 
 def _to_tensor(value: Any, spec: tf.TensorSpec) -> Tensor:

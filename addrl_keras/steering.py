@@ -109,7 +109,26 @@ class AttributeSteering(tf.Module):
 
 
 def make_table(keys: Sequence[str]) -> tf.lookup.StaticHashTable:
-    """Makes a table from strings to their position; any other string, as `""`, gives -1."""
+    """Makes a table from strings to their position.
+
+    The strings are constants of the graph and lie in `saved_model.pb`, which must stay below the
+    2 GB of a protocol buffer: all tables of a model together hold tens of millions of ids of usual
+    length. A file of one string a line would have no such limit, but ids may contain line breaks.
+
+    Args:
+        keys: The strings, each once.
+
+    Returns:
+        A table whose `lookup` of strings of any shape gives int64 positions of the same shape; any
+        other string, as `""`, gives -1.
+
+    Raises:
+        tf.errors.FailedPreconditionError: A string occurs twice.
+
+    Example:
+        >>> make_table(["a", "b"]).lookup(tf.constant(["b", "z"])).numpy()
+        array([ 1, -1])
+    """
     initializer = tf.lookup.KeyValueTensorInitializer(
         tf.constant(list(keys), tf.string), tf.range(len(keys), dtype=tf.int64)
     )
@@ -117,9 +136,22 @@ def make_table(keys: Sequence[str]) -> tf.lookup.StaticHashTable:
 
 
 def make_multi_hot(indices: Tensor, depth: int) -> Tensor:
-    """Turns indices `[batch, n]` into 0/1 float `[batch, depth]`.
+    """Turns indices into rows that are 1 at these indices.
 
-    An index of -1 is left out, a repeated one counts once.
+    Args:
+        indices: Int `[batch, n]`, -1..depth-1. An index of -1 is left out, a repeated one counts
+            once.
+        depth: How many different indices there are.
+
+    Returns:
+        Float 0/1 `[batch, depth]`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: An index is greater than `depth`, on a CPU.
+
+    Example:
+        >>> make_multi_hot(tf.constant([[2, 0, 2, -1]]), depth=3).numpy()
+        array([[1., 0., 1.]], dtype=float32)
     """
     batch, length = tf.shape(indices)[0], tf.shape(indices)[1]
     column = tf.where(indices < 0, tf.cast(depth, indices.dtype), indices)

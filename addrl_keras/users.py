@@ -142,5 +142,15 @@ class UserEncoder(tf.Module):
 
 
 def make_constant(value: Any) -> tf.Variable:
-    """Makes a variable that is not trained: large constants do not belong in a graph."""
+    """Makes a variable that is not trained, for arrays too large to be constants of the graph.
+
+    A graph holds 2 GB at most and is parsed as a whole; variables lie in files of their own. (A
+    table's strings cannot: `steering.make_table` says how far that goes.)
+
+    Args:
+        value: An array, or what becomes one; strings are allowed.
+
+    Returns:
+        A variable of the same shape and type.
+    """
     return tf.Variable(value, trainable=False)

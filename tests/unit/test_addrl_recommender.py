@@ -438,7 +438,7 @@ class TestEvaluate:
     def test_a_score_that_is_no_number_is_the_worst_rank(self, recommender, monkeypatch):
         """NaN compares false with everything: a diverged model would be perfect."""
         bad = np.full((1, NUM_ITEMS), np.nan, np.float32)
-        monkeypatch.setattr(recommender, "_catalogue_scores", lambda user: bad)
+        monkeypatch.setattr(recommender._scorer, "compute_scores", lambda user: bad)
         assert recommender.evaluate(_examples([("user 00", "item 03")]))["rank"] == NUM_ITEMS + 1
 
     def test_an_unknown_item_comes_after_all_others(self, recommender):

@@ -1,0 +1,177 @@
+"""From users and weights to scores, their best items and the contributions they are sums of."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from addrl_keras.config import MEMORY, RESIDUAL, Config
+from addrl_keras.layers.retrieval import AttributeTopK
+from addrl_keras.steering import AttributeSteering
+from addrl_keras.users import UserEncoder, UserState
+
+Tensor = Any
+
+
+class Scorer(tf.Module):
+    """Scores the catalogue: the chunks' dot products, the prior, the memory and what is wanted.
+
+    Args:
+        config: The model's configuration.
+        index: The item vectors, indexed by their position in the catalogue.
+        users: Says whether there is a memory, and what a history argues.
+        steering: Says which items have a wanted value.
+    """
+
+    def __init__(
+        self, config: Config, index: AttributeTopK, users: UserEncoder, steering: AttributeSteering
+    ) -> None:
+        super().__init__(name="scorer")
+        self._config = config
+        self._index = index
+        self._users = users
+        self._steering = steering
+        self._chunk_names = config.chunk_names
+        self._num_attributes = len(config.attributes)
+        self._num_values = sum(steering.sizes)
+
+    def compute_scores(self, user: UserState) -> Tensor:
+        """Computes every item's score.
+
+        Args:
+            user: A batch of users, weighed or not.
+
+        Returns:
+            Float `[batch, num_items]`.
+        """
+        return self._index.compute_scores(user.vectors) + tf.reduce_sum(user.extra, axis=-1)
+
+    def compute_best(
+        self, user: UserState, weights: Tensor, wanted: Tensor, allowed: Tensor, k: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Computes the best items and the contributions to their scores.
+
+        An item's chance of a wanted value counts `model.target_strength` times the standard
+        deviation of the user's scores, so that it weighs alike for every user.
+
+        Args:
+            user: A batch of users.
+            weights: Float `[batch, num_chunks]`.
+            wanted: Float 0/1 `[batch, num_all_values]`, the wanted attribute values.
+            allowed: Bool `[batch, num_items]`.
+            k: Int scalar, at most `num_items`.
+
+        Returns:
+            `(scores, indices, contributions)`: `[batch, k]`, `[batch, k]` and `[batch, k,
+            num_chunks]`. A place for which no item is left has the score -inf and no contributions.
+        """
+        weighted = self._weigh(user, weights)
+        scores = self.compute_scores(weighted)
+        spread = tf.math.reduce_std(scores, axis=1, keepdims=True)
+        strength = self._config.model.target_strength * spread
+        boosted = tf.cond(
+            tf.reduce_any(wanted > 0),
+            lambda: (
+                scores + strength * tf.reduce_sum(self._steering.compute_boost(wanted), axis=-1)
+            ),
+            lambda: scores,
+        )
+        values, indices = self._index.search(boosted, k, allowed)
+        contributions = self._split(weighted, wanted, strength, indices)
+        empty = tf.math.is_inf(values)[..., None]
+        return values, indices, tf.where(empty, tf.zeros_like(contributions), contributions)
+
+    def compute_contributions(self, user: UserState, items: Tensor) -> Tensor:
+        """Splits the score of one item per user, with neutral settings.
+
+        Args:
+            user: A batch of users.
+            items: Int `[batch]`.
+
+        Returns:
+            Float `[batch, num_chunks]`; the sum over the last axis is the score.
+        """
+        batch = tf.shape(items)[0]
+        weighted = self._weigh(user, tf.ones((batch, len(self._chunk_names))))
+        no_target = tf.zeros((batch, self._num_values))
+        return self._split(weighted, no_target, tf.zeros((batch, 1)), items[:, None])[:, 0]
+
+    def compute_evidence(
+        self, user: UserState, items: Tensor, count: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Computes the past items that argue most for one item per user.
+
+        Args:
+            user: A batch of users.
+            items: Int `[batch]`, what they argue for.
+            count: How many past items, at most `num_items`.
+
+        Returns:
+            `(totals, indices, contributions)`: `[batch, count]`, `[batch, count]` and `[batch,
+            count, num_chunks]`. Beyond the length of the history the total is -inf and the
+            contributions are zero.
+        """
+        vectors = tf.gather(self._index.candidates, items)
+        each = self._users.compute_evidence(user, items, vectors, self._index.chunk_dims)
+        in_history = user.history > 0
+        totals, past = self._index.search(tf.reduce_sum(each, axis=-1), count, in_history)
+        contributions = tf.gather(each, past, batch_dims=1)
+        empty = tf.math.is_inf(totals)[..., None]
+        return totals, past, tf.where(empty, tf.zeros_like(contributions), contributions)
+
+    def _weigh(self, user: UserState, weights: Tensor) -> UserState:
+        """Multiplies each chunk, the prior (as residual) and the memory by its weight."""
+        chunk_of = np.repeat(np.arange(len(self._index.chunk_dims)), self._index.chunk_dims)
+        extra_weights = tf.stack(
+            [self._weight_of(weights, RESIDUAL), self._weight_of(weights, MEMORY)], axis=-1
+        )
+        return dataclasses.replace(
+            user,
+            vectors=user.vectors * tf.gather(weights, chunk_of, axis=1),
+            extra=user.extra * extra_weights[:, None, :],
+        )
+
+    def _weight_of(self, weights: Tensor, chunk: str) -> Tensor:
+        if chunk not in self._chunk_names:
+            return tf.ones_like(weights[:, 0])
+        return weights[:, self._chunk_names.index(chunk)]
+
+    def _split(
+        self, weighted: UserState, wanted: Tensor, strength: Tensor, indices: Tensor
+    ) -> Tensor:
+        """Splits the scores of the items at `indices` `[batch, k]`, `[batch, k, num_chunks]`."""
+        chunks = self._index.compute_contributions(weighted.vectors, indices)
+        extra = tf.gather(weighted.extra, indices, batch_dims=1)
+        boost = strength[..., None] * self._steering.compute_boost(wanted, indices)
+        attributes = chunks[..., : self._num_attributes] + boost
+        residual = chunks[..., self._num_attributes :] + extra[..., :1]
+        memory = [extra[..., 1:]] if self._users.memory is not None else []
+        return tf.concat([attributes, residual, *memory], axis=-1)
+
+
+def compute_ranks(scores: Tensor, items: Tensor) -> Tensor:
+    """Computes the place of one item per row among all scores.
+
+    Args:
+        scores: Float `[batch, num_items]`; NaN is the worst score.
+        items: Int64 `[batch]`, -1 for an item that is not in the catalogue.
+
+    Returns:
+        Int64 `[batch]`, from 1. Of equal scores the earlier item comes first; an item that is not
+        in the catalogue has the rank `num_items + 1`.
+
+    Example:
+        >>> compute_ranks(tf.constant([[3.0, 1.0, 3.0]]), tf.constant([2], tf.int64)).numpy()
+        array([2])
+    """
+    num_items = tf.shape(scores, tf.int64)[1]
+    own = tf.gather(scores, tf.maximum(items, 0), batch_dims=1)[:, None]
+    position = tf.range(num_items)[None, :]
+    # Asked the other way round, because NaN compares false: a score that is no number must count
+    # as the worst rank, not the best.
+    behind = (scores < own) | ((scores == own) & (position >= items[:, None]))
+    rank = 1 + tf.reduce_sum(tf.cast(~behind, tf.int64), axis=1)
+    return tf.where(items < 0, num_items + 1, rank)
