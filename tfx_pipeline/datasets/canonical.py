@@ -112,8 +112,7 @@ def make_items_schema(columns: Mapping[str, str]) -> pa.Schema:
 
     Args:
         columns: Kind of each column beside `item_id` and `title`: one of `COLUMN_KINDS` but
-            `numeric`. Take `int64s` or `floats`, lists of one number at most, where 0 is a value:
-            TFX reads a plain 0 as missing.
+            `numeric`. `int64s` and `floats` are lists of one number at most.
 
     Returns:
         The schema.

@@ -161,10 +161,7 @@ def find_bad_items(items: pa.Table) -> list[str]:
 
 
 def find_bad_numbers(items: pa.Table) -> list[str]:
-    """Find numbers that would not survive the way into the pipeline.
-
-    TFX's `dict_to_example` tests `if not value`, so a 0 arrives as a missing value and silently
-    changes what the model learns.
+    """Find lists of more than one number; a numeric attribute has one value or none.
 
     Args:
         items: The columns of the items table.
@@ -174,14 +171,7 @@ def find_bad_numbers(items: pa.Table) -> list[str]:
     """
     problems = []
     for name, column in zip(items.column_names, items.columns, strict=True):
-        if _is_number(column.type):
-            zeros = pc.sum(pc.equal(column, 0)).as_py() or 0
-            if zeros:
-                problems.append(
-                    f"items: column {name!r} is 0 in {zeros} rows, which TFX reads as missing. "
-                    f"Received: {column.type}. Write lists of one number ([0], [] = missing)."
-                )
-        elif _is_list_of(column.type, _is_number):
+        if _is_list_of(column.type, _is_number):
             longer = pc.sum(pc.greater(pc.list_value_length(column), 1)).as_py() or 0
             if longer:
                 problems.append(

@@ -194,7 +194,8 @@ def _get_split_index(pair: tuple[str, Any], num_splits: int) -> int:
 def _set_popularity(joined: tuple[str, Mapping[str, Iterable[Any]]]) -> list[dict[str, Any]]:
     """Set the count on each item; an id without an item (unknown to the catalogue) is dropped.
 
-    The count is a list of one, because TFX reads a plain 0 as missing.
+    The count is a list of one, so that a 0 also survives TFX's own Parquet executor, which reads a
+    plain 0 as missing; this project's executor (`components/example_gen.py`) keeps both.
     """
     _, groups = joined
     count = sum(groups["counts"])
