@@ -111,22 +111,6 @@ class PipelineConfig:
         self.gates.validate()
         self.model.validate()
 
-    @property
-    def column_kinds(self) -> dict[str, str | tuple[str, ...]]:
-        """Item columns that the model names, and what `validate_canonical` must find there.
-
-        Example:
-        >>> get_preset("planted").column_kinds["release_year"]
-        'numeric'
-        """
-        kinds: dict[str, str | tuple[str, ...]] = {}
-        for attribute in self.model.attributes:
-            is_numeric = attribute.kind == "numeric"
-            kinds[attribute.column] = "numeric" if is_numeric else ("string", "strings", "int64")
-        for modality in self.model.content_modalities:
-            kinds[modality.column] = "string" if modality.encoder == "text" else "strings"
-        return kinds
-
 
 def movielens() -> PipelineConfig:
     """MovieLens-100K with release year, popularity, studio and genre; title and people.

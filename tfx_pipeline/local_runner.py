@@ -94,7 +94,7 @@ def _run_steps(config, data_dir, root, cache_dir, schema_dir, progress):
     from tfx_pipeline import datasets, pipeline
     from tfx_pipeline.components.pusher import load_versions, remove_receipts
     from tfx_pipeline.dag_runner import ComponentError, WatchedRunner
-    from tfx_pipeline.datasets.canonical import validate_canonical
+    from tfx_pipeline.datasets.canonical import make_column_kinds, validate_canonical
 
     paths = pipeline.PipelinePaths(root)
     schemas = pathlib.Path(schema_dir) if schema_dir else pipeline.SCHEMA_DIR
@@ -106,7 +106,8 @@ def _run_steps(config, data_dir, root, cache_dir, schema_dir, progress):
         dataset = datasets.make_dataset(config.dataset, **dict(config.dataset_options))
         cache = pathlib.Path(cache_dir).expanduser()
         written = dataset.write(data_dir, cache, paths.data, config.beam_args)
-        validate_canonical(paths.data, config.column_kinds, config.gates.max_unknown_share)
+        kinds = make_column_kinds(config.model)
+        validate_canonical(paths.data, kinds, config.gates.max_unknown_share)
     except Exception as error:
         progress.end(_DATA_STEP, time.monotonic() - started, failed=True)
         raise ComponentError(_DATA_STEP, str(error)) from error
