@@ -98,7 +98,10 @@ def _make_artifacts(kind, *properties):
         artifact = getattr(standard_artifacts, kind)()
         artifact.id = values.pop("id", number)
         for name, value in values.items():
-            artifact.set_int_custom_property(name, value)
+            if isinstance(value, str):
+                artifact.set_string_custom_property(name, value)
+            else:
+                artifact.set_int_custom_property(name, value)
         artifacts.append(artifact)
     return artifacts
 
@@ -116,19 +119,94 @@ def _make_artifacts(kind, *properties):
         ([(9, 1)], 3, None),  # Its artifact is gone.
     ],
 )
-def test_baseline_is_the_last_pushed_model_but_the_candidate(pushes, candidate, baseline):
+def test_baseline_is_the_last_pushed_model_but_the_candidate(
+    pushes, candidate, baseline, resolve_baseline
+):
+    assert resolve_baseline(pushes, candidate) == baseline
+
+
+@pytest.mark.parametrize(
+    ("candidate", "withdrawn", "baseline"),
+    [
+        (4, {3}, 2),  # The newest version was rolled back: the one in service is the bar.
+        (4, {2, 3}, 1),
+        (4, {1, 2, 3}, None),
+        (3, {2, 3}, 2),  # Its own model was withdrawn: a repeated run finds what it had found.
+        (3, {2}, 1),
+    ],
+)
+def test_a_withdrawn_model_is_no_bar(candidate, withdrawn, baseline, resolve_baseline):
+    pushes = [(1, 1), (2, 1), (3, 1)]
+    assert resolve_baseline(pushes, candidate, withdrawn=withdrawn) == baseline
+
+
+@pytest.mark.parametrize(
+    ("outputs", "baseline"),
+    [
+        ({3: ("genre", "brand")}, None),  # The candidate has an attribute that no other has.
+        ({1: ("genre", "brand"), 3: ("genre", "brand")}, 1),
+        ({1: ("genre", "brand"), 2: ("genre", "brand")}, 2),  # An attribute was removed.
+        ({1: None, 2: None}, None),  # Exports without a signature to evaluate.
+        ({2: ()}, 1),
+    ],
+)
+def test_a_model_that_cannot_be_sliced_alike_is_no_baseline(
+    outputs, baseline, resolve_baseline, caplog
+):
+    with caplog.at_level("INFO"):
+        assert resolve_baseline([(1, 1), (2, 1)], 3, outputs=outputs) == baseline
+    assert ("There is no pushed model to compare with" in caplog.text) == (baseline is None)
+    if outputs.get(3):
+        assert "it lacks output 'brand' of the signature 'evaluate_slices'" in caplog.text
+
+
+@pytest.fixture
+def resolve_baseline(tmp_path):
+    """Resolve the baseline among models 1 to 4 after pushes of (model, whether it was pushed)."""
     from tfx_pipeline.components.latest_model import LatestPushedModelStrategy
 
-    models = _make_artifacts("Model", {"id": 1}, {"id": 2}, {"id": 3})
-    pushed = _make_artifacts(
-        "PushedModel", *({"model_id": model, "pushed": flag} for model, flag in pushes)
-    )
-    found = LatestPushedModelStrategy().resolve_artifacts(
-        None,
-        {"model": models, "pushed_model": pushed, "candidate": [models[candidate - 1]]},
-    )
-    assert [model.id for model in found["model"]] == ([baseline] if baseline else [])
-    assert [model.id for model in found["candidate"]] == [candidate]
+    def resolve(pushes, candidate, withdrawn=(), outputs=None):
+        models = _make_artifacts("Model", *({"id": number} for number in range(1, 5)))
+        for model in models:
+            model.uri = str(tmp_path / f"model-{model.id}")
+            _write_signatures(model.uri, (outputs or {}).get(model.id, ("genre",)))
+        places = [tmp_path / "serving" / str(number) for number, _ in enumerate(pushes)]
+        for place, (model, _) in zip(places, pushes, strict=True):
+            if model not in withdrawn:
+                place.mkdir(parents=True)
+        pushed = _make_artifacts(
+            "PushedModel",
+            *(
+                {"model_id": model, "pushed": flag, "pushed_destination": str(place)}
+                for place, (model, flag) in zip(places, pushes, strict=True)
+            ),
+        )
+        given = [models[candidate - 1]]
+        found = LatestPushedModelStrategy().resolve_artifacts(
+            None, {"model": models, "pushed_model": pushed, "candidate": given}
+        )
+        assert found["candidate"] == given
+        ids = [model.id for model in found["model"]]
+        assert len(ids) == len(found["pushed_model"]) <= 1
+        return ids[0] if ids else None
+
+    return resolve
+
+
+def _write_signatures(uri, slices):
+    """Write the description of a SavedModel that can be evaluated and sliced; None: it cannot."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    message = saved_model_pb2.SavedModel()
+    definitions = message.meta_graphs.add().signature_def
+    outputs = {} if slices is None else {"evaluate": ("rank",), "evaluate_slices": slices}
+    for name, keys in outputs.items():
+        definitions[name].inputs["examples"].dtype = 7
+        for key in keys:
+            definitions[name].outputs[key].dtype = 7
+    folder = pathlib.Path(uri, "Format-Serving")
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(message.SerializeToString())
 
 
 @pytest.fixture
