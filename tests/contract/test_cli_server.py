@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from tiny_model import ITEMS, USER_CHUNKS, USERS, compute_contributions, compute_ranking
@@ -91,13 +90,14 @@ def test_explain_and_status_reach_the_server(addrl):
     assert json.loads(out)["server"] == {"1": "AVAILABLE"}
 
 
-def test_a_port_where_nothing_listens_is_one_line(capsys):
-    start = time.monotonic()
-    code = cli.main(["recommend", "planted", "u0", "--address", "localhost:9"])
-    err = capsys.readouterr().err
-    assert code == 1
-    assert err.count("\n") == 1 and "`addrl serve planted`" in err
-    assert time.monotonic() - start < 5
+def test_a_port_where_nothing_listens_is_one_line(capsys, assert_below):
+    def ask():
+        code = cli.main(["recommend", "planted", "u0", "--address", "localhost:9"])
+        err = capsys.readouterr().err
+        assert code == 1
+        assert err.count("\n") == 1 and "`addrl serve planted`" in err
+
+    assert_below(5, ask)
 
 
 _HOLD = """

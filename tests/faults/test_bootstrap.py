@@ -37,13 +37,12 @@ def test_locks_are_installed_with_hashes_and_compiled(machine):
     assert "--no-build-isolation" in calls["install"] and "--no-deps" in calls["install"]
 
 
-def test_complete_environment_is_recognised_at_once(machine):
+def test_complete_environment_is_recognised_at_once(machine, assert_below):
     machine.bootstrap()
     machine.calls()
-    start = time.monotonic()
-    status, output = machine.bootstrap()
-    assert time.monotonic() - start < 2.0
-    assert (status, output, machine.calls()) == (0, "", [])
+    answers = []
+    assert_below(2.0, lambda: answers.append(machine.bootstrap()))
+    assert set(answers) == {(0, "")} and machine.calls() == []
 
 
 @pytest.mark.parametrize("step", WHOLE)
@@ -239,13 +238,13 @@ class TestOldGlibcOnDebian:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_real_environment_from_nothing(tmp_path):
+def test_real_environment_from_nothing(tmp_path, assert_below):
     root = make_real_clone(tmp_path / "project")
     script = str(root / "scripts" / "bootstrap")
     result = subprocess.run([script], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    start = time.monotonic()
-    assert subprocess.run([script], capture_output=True, check=True).stderr == b""
-    assert time.monotonic() - start < 2.0
+    again = []
+    assert_below(2.0, lambda: again.append(subprocess.run([script], capture_output=True)))
+    assert {(done.returncode, done.stderr) for done in again} == {(0, b"")}
     compiled = list((root / ".venv" / "lib").rglob("keras/__pycache__/*.pyc"))
     assert compiled, "the packages were not byte-compiled"

@@ -36,11 +36,13 @@ def taken_port():
 
 
 @pytest.mark.parametrize("flag", ["--port", "--rest_api_port"])
-def test_port_in_use_is_one_line_at_once(tmp_path, taken_port, flag):
-    started = time.monotonic()
-    done = _run("--model_base_path", str(tmp_path), "--port", "0", flag, str(taken_port))
+def test_port_in_use_is_one_line_at_once(tmp_path, taken_port, assert_below, flag):
+    runs = []
+    flags = ("--model_base_path", str(tmp_path), "--port", "0", flag, str(taken_port))
+    # It takes longer where TensorFlow is imported before the port is tried.
+    assert_below(5.0, lambda: runs.append(_run(*flags)))
+    done = runs[-1]
     assert done.returncode == 1
-    assert time.monotonic() - started < 5.0, "TensorFlow was imported before the port was tried"
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1
     assert flag in lines[0] and str(taken_port) in lines[0] and "pick another" in lines[0]
@@ -96,20 +98,25 @@ def test_no_server_names_the_address_and_the_command():
     assert "127.0.0.1:1" in caught.value.message and "addrl serve" in caught.value.message
 
 
-def test_retries_stop_at_the_deadline():
-    started = time.monotonic()
-    with Client("127.0.0.1:1", timeout=1.0, retries=100) as client, pytest.raises(ServingError):
-        client.recommend("u0")
-    assert 0.3 < time.monotonic() - started < 4.0
-
-
-def test_silent_server_meets_the_deadline(taken_port):
-    with Client(f"127.0.0.1:{taken_port}", timeout=0.5) as client:
+def test_retries_stop_at_the_deadline(assert_below):
+    def ask():
         started = time.monotonic()
-        with pytest.raises(ServingError) as caught:
+        with Client("127.0.0.1:1", timeout=1.0, retries=100) as client, pytest.raises(ServingError):
             client.recommend("u0")
-        assert time.monotonic() - started < 3.0
-    assert caught.value.code in ("DEADLINE_EXCEEDED", "UNAVAILABLE")
+        assert time.monotonic() - started > 0.3
+
+    assert_below(4.0, ask)
+
+
+def test_silent_server_meets_the_deadline(taken_port, assert_below):
+    with Client(f"127.0.0.1:{taken_port}", timeout=0.5) as client:
+
+        def ask():
+            with pytest.raises(ServingError) as caught:
+                client.recommend("u0")
+            assert caught.value.code in ("DEADLINE_EXCEEDED", "UNAVAILABLE")
+
+        assert_below(3.0, ask)
 
 
 def test_wait_ready_tells_what_it_saw_last():
