@@ -89,7 +89,9 @@ def make_pipeline(
     transform, trainer = _make_model_components(
         config, interactions, gens["items"].outputs["examples"], validated["items"]
     )
-    judging = _make_judging_components(config, paths, interactions, trainer)
+    judging = _make_judging_components(
+        config, paths, interactions, gens["items"].outputs["examples"], trainer
+    )
     # Anomalous data must stop the run before anything is made of them.
     for component in (transform, judging[0]):
         component.add_upstream_node(gate)
@@ -209,7 +211,9 @@ def _make_model_components(config: PipelineConfig, interactions, items, items_sc
     return transform, trainer
 
 
-def _make_judging_components(config: PipelineConfig, paths: PipelinePaths, interactions, trainer):
+def _make_judging_components(
+    config: PipelineConfig, paths: PipelinePaths, interactions, items, trainer
+):
     """From a model to a verdict and a pushed version."""
     model = trainer.outputs["model"]
     resolver = tfx.dsl.Resolver(
@@ -220,6 +224,7 @@ def _make_judging_components(config: PipelineConfig, paths: PipelinePaths, inter
     ).with_id("LatestModel")
     rows = EvaluationRows(
         interactions=interactions,
+        items=items,
         fingerprint=compute_module_fingerprint("tfx_pipeline.components.evaluation_rows"),
     )
     evaluator = tfx.components.Evaluator(

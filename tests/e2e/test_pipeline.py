@@ -193,6 +193,23 @@ def test_an_edit_taken_back_pushes_the_old_model_again(planted_run):
     ]  # fmt: skip
 
 
+def test_models_with_other_attributes_are_compared_where_they_can_be(planted_run):
+    """Without an attribute a model has the bar of the last; a model that has one more has not."""
+    config = get_preset("planted")
+    attributes = tuple(part for part in config.model.attributes if part.name != "studio")
+    fewer = dataclasses.replace(
+        config, model=dataclasses.replace(config.model, attributes=attributes)
+    )
+    result = _rerun(planted_run, fewer)
+    assert result.is_new and result.baseline == pytest.approx(planted_run.result.metrics)
+    assert "studio" not in result.slices
+
+    # `studio` comes as a new attribute would: no pushed model but the candidate itself has it.
+    result = _rerun(planted_run)
+    assert result.is_new and "studio" in result.slices
+    assert "lacks output 'studio' of the signature" in pathlib.Path(result.log).read_text()
+
+
 def test_an_attribute_without_a_column_stops_before_anything_runs(planted_run, tmp_path):
     from addrl_keras.config import Attribute
 

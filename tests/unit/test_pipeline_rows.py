@@ -24,9 +24,49 @@ def test_one_row_per_user_and_test_item_with_the_users_count():
     with beam.Pipeline(argv=list(LOCAL_BEAM_ARGS)) as pipeline:
         known = pipeline | "K" >> beam.Create([("u", "a"), ("u", "b"), ("v", "a"), ("w", "a")])
         test = pipeline | "T" >> beam.Create([("u", "c"), ("u", "d"), ("v", "c"), ("new", "c")])
-        rows = {"known": known, "test": test} | MakeEvaluationRows() | beam.Map(_read)
+        items = pipeline | "I" >> beam.Create(["a", "b", "c", "d"])
+        rows = {"known": known, "test": test} | MakeEvaluationRows(items) | beam.Map(_read)
         # "new" has nothing known and "w" nothing to find: neither counts.
         assert_that(rows, equal_to([("u", "c", 2), ("u", "d", 2), ("v", "c", 1)]))
+
+
+def test_items_outside_the_catalogue_count_neither_here_nor_for_the_baselines(tmp_path):
+    import apache_beam as beam
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from apache_beam.testing.util import assert_that, equal_to
+
+    from tfx_pipeline.commands import baselines, workspace
+    from tfx_pipeline.components.evaluation_rows import MakeEvaluationRows
+    from tfx_pipeline.configs import LOCAL_BEAM_ARGS
+
+    catalogue = ("a", "b", "c")
+    pairs = {
+        "train": [("u", "a"), ("v", "a"), ("lost", "gone")],
+        "validation": [("w", "b")],
+        # "lost" knows nothing of the catalogue, "w" has nothing of it to find.
+        "test": [("u", "b"), ("u", "gone"), ("v", "b"), ("v", "c"), ("w", "new"), ("lost", "a")],
+    }
+    expected = [("u", "b", 1), ("v", "b", 2), ("v", "c", 2)]
+    with beam.Pipeline(argv=list(LOCAL_BEAM_ARGS)) as pipeline:
+        known = pipeline | "K" >> beam.Create(pairs["train"] + pairs["validation"])
+        test = pipeline | "T" >> beam.Create(pairs["test"])
+        items = pipeline | "I" >> beam.Create(catalogue)
+        rows = {"known": known, "test": test} | MakeEvaluationRows(items) | beam.Map(_read)
+        assert_that(rows, equal_to(expected))
+
+    for split, rows in pairs.items():
+        folder = tmp_path / "planted" / "data" / "interactions" / split
+        folder.mkdir(parents=True)
+        users, items = zip(*rows, strict=True)
+        pq.write_table(pa.table({"user_id": users, "item_id": items}), folder / "a.parquet")
+    place = workspace.Workspace(tmp_path, "planted")
+    interactions, matrix = baselines.load_interactions(place, catalogue)
+    found = [
+        (interactions.user_ids[row], catalogue[column], matrix[row].nnz)
+        for row, column in zip(*matrix.nonzero(), strict=True)
+    ]
+    assert sorted(found) == expected
 
 
 def test_zero_is_a_value_and_emptiness_is_not():

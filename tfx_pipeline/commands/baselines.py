@@ -71,7 +71,8 @@ def load_interactions(
 ) -> tuple[Interactions, scipy.sparse.csr_matrix]:
     """Loads train and validation, and the test matrix over the same users and items.
 
-    Users that occur in test alone have no history and do not count, by the protocol.
+    Users that occur in test alone have no history and do not count, by the protocol; nor do items
+    outside the catalogue. `components/evaluation_rows.py` has the same rule.
     """
     train, validation, test = (
         tuple(np.array(column, dtype=object) for column in (table["user_id"], table["item_id"]))
@@ -81,7 +82,8 @@ def load_interactions(
         )
     )
     interactions, _ = make_interactions(item_ids, train, validation)
-    users = {user: i for i, user in enumerate(interactions.user_ids)}
+    has_history = interactions.known.getnnz(axis=1) > 0
+    users = {user: i for i, user in enumerate(interactions.user_ids) if has_history[i]}
     items = {item: i for i, item in enumerate(item_ids)}
     pairs = [
         (users[user], items[item])

@@ -11,15 +11,19 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import Examples
 
+from tfx_pipeline.components.example_gen import ITEMS_SPLIT
+
 KNOWN_SPLITS = ("train", "validation")
 TEST_SPLIT = "test"
+_PAIR = ("user_id", "item_id")
 
 
 def make_rows(user: tuple[str, Mapping[str, Iterable]]) -> Iterator[tf.train.Example]:
     """Make the evaluation rows of one user.
 
     Users that are new in the test cannot be ranked by a history, so, as the protocol has it, only
-    those with at least one known item count.
+    those with at least one known item count. Only items of the catalogue count, as known and as
+    test items: `commands/baselines.py` has the same rule.
 
     Args:
         user: The user's id and a dictionary with `known`, one entry for each known interaction, and
@@ -27,7 +31,7 @@ def make_rows(user: tuple[str, Mapping[str, Iterable]]) -> Iterator[tf.train.Exa
 
     Yields:
         tf.Examples with `user_id`, `item_id` and `relevant_count`, the number of the user's test
-        items. Items outside the catalogue count too: they can only be misses.
+        items.
     """
     user_id, groups = user
     if not any(True for _ in groups["known"]):
@@ -48,17 +52,23 @@ def make_rows(user: tuple[str, Mapping[str, Iterable]]) -> Iterator[tf.train.Exa
 
 
 @beam.ptransform_fn
-def MakeEvaluationRows(pairs):  # noqa: N802 (Beam names transforms so)
+def MakeEvaluationRows(pairs, catalogue):  # noqa: N802 (Beam names transforms so)
     """Make the rows of all users.
 
     Args:
         pairs: Dictionary of two PCollections of (user id, item id): `known` and `test`.
+        catalogue: PCollection of the catalogue's item ids; pairs with other items are left out.
 
     Returns:
         PCollection of serialised tf.Examples.
     """
+    items = beam.pvalue.AsDict(catalogue | "ItemAsKey" >> beam.Map(lambda item: (item, True)))
+    kept = {
+        name: group | f"InCatalogue_{name}" >> beam.Filter(_is_in_catalogue, items)
+        for name, group in pairs.items()
+    }
     return (
-        pairs
+        kept
         | "GroupUser" >> beam.CoGroupByKey()
         | "MakeRows" >> beam.FlatMap(make_rows)
         | "Serialize" >> beam.Map(lambda example: example.SerializeToString(deterministic=True))
@@ -69,23 +79,30 @@ def _make_bytes(text: str) -> tf.train.Feature:
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))
 
 
-def _parse_pair(record: bytes) -> tuple[str, str]:
+def _is_in_catalogue(pair: tuple[str, str], items: Mapping[str, bool]) -> bool:
+    return pair[1] in items
+
+
+def _parse_ids(record: bytes, names: tuple[str, ...]) -> tuple[str, ...]:
     feature = tf.train.Example.FromString(record).features.feature
-    return tuple(feature[name].bytes_list.value[0].decode() for name in ("user_id", "item_id"))
+    return tuple(feature[name].bytes_list.value[0].decode() for name in names)
 
 
-def _read_pairs(pipeline: beam.Pipeline, artifact: Examples, split: str) -> beam.PCollection:
+def _read_ids(
+    pipeline: beam.Pipeline, artifact: Examples, split: str, names: tuple[str, ...]
+) -> beam.PCollection:
     pattern = os.path.join(artifact_utils.get_split_uri([artifact], split), "*")
     return (
         pipeline
         | f"Read_{split}" >> beam.io.ReadFromTFRecord(pattern)
-        | f"Parse_{split}" >> beam.Map(_parse_pair)
+        | f"Parse_{split}" >> beam.Map(_parse_ids, names)
     )
 
 
 @tfx.dsl.components.component(use_beam=True)
 def EvaluationRows(  # noqa: N802 (components are named like classes)
     interactions: tfx.dsl.components.InputArtifact[Examples],
+    items: tfx.dsl.components.InputArtifact[Examples],
     rows: tfx.dsl.components.OutputArtifact[Examples],
     fingerprint: tfx.dsl.components.Parameter[str],
     beam_pipeline: tfx.dsl.components.BeamComponentParameter[beam.Pipeline] = None,
@@ -96,12 +113,14 @@ def EvaluationRows(  # noqa: N802 (components are named like classes)
     examples_utils.set_payload_format(rows, example_gen_pb2.FORMAT_TF_EXAMPLE)
     prefix = os.path.join(artifact_utils.get_split_uri([rows], TEST_SPLIT), "rows")
     with beam_pipeline as pipeline:
-        known = [_read_pairs(pipeline, interactions, split) for split in KNOWN_SPLITS]
+        known = [_read_ids(pipeline, interactions, split, _PAIR) for split in KNOWN_SPLITS]
+        ids = _read_ids(pipeline, items, ITEMS_SPLIT, _PAIR[1:])
         _ = (
             {
                 "known": known | "Known" >> beam.Flatten(),
-                "test": _read_pairs(pipeline, interactions, TEST_SPLIT),
+                "test": _read_ids(pipeline, interactions, TEST_SPLIT, _PAIR),
             }
-            | "EvaluationRows" >> MakeEvaluationRows()
+            | "EvaluationRows"
+            >> MakeEvaluationRows(ids | "ItemId" >> beam.Map(lambda names: names[0]))
             | "Write" >> beam.io.WriteToTFRecord(prefix, file_name_suffix=".gz")
         )
