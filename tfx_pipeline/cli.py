@@ -62,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     parser = make_parser(os.environ)
+    options = None
     try:
         options, unknown = parser.parse_known_args(argv)
         if unknown:
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        if options.debug:
+        if options is None or options.debug:  # In parsing itself only a mistake of ours fails.
             raise
         return _report(options.command, error)
 

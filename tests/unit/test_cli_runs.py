@@ -165,6 +165,37 @@ def test_run_passes_folders_on_and_reports_a_failure(addrl, runner, tmp_path, mo
     assert settings["cache_dir"] == tmp_path / "kept"
 
 
+def test_run_goes_on_where_the_baselines_cannot_be_measured(addrl, runner, data, monkeypatch):
+    def fail(*_):
+        raise ValueError("no room for EASE")
+
+    monkeypatch.setattr(baselines, "evaluate_baselines", fail)
+    code, out, err = addrl("run", "planted")
+    assert (code, err) == (0, "")
+    assert "baselines not measured: no room for EASE" in out
+    assert _find(out, "AD-DRL")[-2:] == ["0.6123", "0.4500"] and "EASE  " not in out
+    code, out, err = addrl("run", "planted", "--json")
+    assert (code, json.loads(out)["baselines"]) == (0, {})
+    assert "baselines not measured" in err
+
+
+def test_run_measures_no_baselines_where_none_are_wanted(addrl, runner, data, monkeypatch):
+    monkeypatch.setattr(baselines, "load_baselines", lambda *_: pytest.fail("called"))
+    code, out, _ = addrl("run", "planted", "--no-baselines")
+    assert code == 0 and _find(out, "AD-DRL")[-2:] == ["0.6123", "0.4500"]
+    assert "ItemKNN" not in out and "measur" not in out
+
+
+def test_a_failure_of_the_parser_itself_is_not_hidden(addrl, monkeypatch):
+    class Broken:
+        def parse_known_args(self, argv):
+            raise RuntimeError("broken parser")
+
+    monkeypatch.setattr(cli, "make_parser", lambda environment: Broken())
+    with pytest.raises(RuntimeError, match="broken parser"):
+        addrl("run", "planted")
+
+
 def test_run_json_is_one_document(addrl, runner, data):
     code, out, _ = addrl("run", "planted", "--json")
     document = json.loads(out)
