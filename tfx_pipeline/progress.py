@@ -43,8 +43,8 @@ class Progress:
             cached: Whether its result was taken from the cache.
             failed: Whether it failed.
         """
-        how = "FAILED after" if failed else "cached" if cached else "done in"
-        self._print(f"{name} {how} {seconds:.1f} s" if not cached else f"{name} cached")
+        how = "FAILED after" if failed else "cached in" if cached else "done in"
+        self._print(f"{name} {how} {seconds:.1f} s")
 
     def note(self, text: str) -> None:
         """Print a line that belongs to no step.

@@ -44,7 +44,7 @@ def test_lines_say_which_step_of_how_many():
         "[ 1/10] Data ...",
         "[ 1/10] Data done in 1.3 s",
         "[ 2/10] Transform ...",
-        "[ 2/10] Transform cached",
+        "[ 2/10] Transform cached in 0.1 s",
         "[ 3/10] Trainer ...",
         "[ 3/10] Trainer FAILED after 3.0 s",
     ]
