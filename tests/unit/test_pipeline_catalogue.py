@@ -58,3 +58,39 @@ def test_fingerprint_of_a_module_that_is_not_there():
     assert len(compute_module_fingerprint("addrl_keras", "serving.contract")) == 16
     with pytest.raises(ModuleNotFoundError, match="addrl_kerass"):
         compute_module_fingerprint("addrl_kerass")
+
+
+@pytest.fixture
+def write_pairs(tmp_path):
+    """Write interactions as gzipped tf.Examples; returns the pattern of the file."""
+    import tensorflow as tf
+
+    from tfx_pipeline.components.example_gen import make_example
+
+    def write(name, rows):
+        path = str(tmp_path / f"{name}.gz")
+        with tf.io.TFRecordWriter(path, options="GZIP") as writer:
+            for user, item in rows:
+                writer.write(make_example({"user_id": user, "item_id": item}).SerializeToString())
+        return [path]
+
+    return write
+
+
+def test_interactions_are_paired_by_row(write_pairs):
+    from tfx_pipeline.modules.addrl_catalogue import load_interactions
+
+    validation = write_pairs("validation", [("u", "b")])
+    made = load_interactions(("a", "b"), write_pairs("train", [("u", "a"), ("v", "b")]), validation)
+    assert made.user_ids == ("u", "v") and made.train.toarray().tolist() == [[1, 0], [0, 1]]
+    # As many users as items, but not of the same rows.
+    torn = write_pairs("torn", [("u", None), (["v", "w"], ["a", "b"]), (None, "a")])
+    with pytest.raises(ValueError, match=r"exactly one user_id.*3 of them for 3 interactions"):
+        load_interactions(("a", "b"), torn, validation)
+
+
+def test_an_empty_split_is_an_error_that_says_so(write_pairs):
+    from tfx_pipeline.modules.addrl_catalogue import load_interactions
+
+    with pytest.raises(ValueError, match=r"example files are empty.*train\.gz"):
+        load_interactions(("a",), write_pairs("train", []), write_pairs("v", [("u", "a")]))

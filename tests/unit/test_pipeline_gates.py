@@ -236,6 +236,22 @@ def test_a_version_is_above_those_there_whatever_the_clock_says(export, tmp_path
     assert push_model(export, tmp_path / "serving").name == str(future + 1)
 
 
+def test_copies_of_killed_processes_are_removed_and_of_living_ones_not(export, tmp_path):
+    import os
+    import subprocess
+    import sys
+
+    from tfx_pipeline.components.pusher import push_model
+
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    serving = tmp_path / "serving"
+    for name in (str(killed.pid), str(os.getppid()), str(os.getpid())):
+        (serving / f".partial-{name}" / "variables").mkdir(parents=True)
+    assert push_model(export, serving).is_dir()
+    assert [path.name for path in serving.glob(".partial*")] == [f".partial-{os.getppid()}"]
+
+
 def test_receipts_of_replaced_pushes_go_and_refusals_stay(tmp_path):
     from tfx_pipeline.components.pusher import RECEIPT, remove_receipts
 

@@ -132,6 +132,8 @@ def test_sums_sizes_and_numbers_of_an_answer_are_checked():
     assert find_bad_outputs("recommend", asked, broken) == [
         "output 'scores' has numbers that are not finite"
     ]
+    lacking = {name: value for name, value in good.items() if name != "source"}
+    assert find_bad_outputs("recommend", asked, lacking) == ["output 'source' is missing"]
     short = {**good, "contribution_names": good["contribution_names"][:1]}
     assert any("dimension K" in line for line in find_bad_outputs("recommend", asked, short))
 

@@ -18,6 +18,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
 RECEIPT = "pushed.json"
+_PARTIAL = ".partial-"
 
 
 def load_versions(serving_dir: str | os.PathLike) -> list[int]:
@@ -50,8 +51,8 @@ def push_model(export: str | os.PathLike, serving_dir: str | os.PathLike) -> pat
     """
     serving = pathlib.Path(serving_dir)
     serving.mkdir(parents=True, exist_ok=True)
-    partial = serving / f".partial-{os.getpid()}"
-    shutil.rmtree(partial, ignore_errors=True)
+    remove_partial(serving)
+    partial = serving / f"{_PARTIAL}{os.getpid()}"
     shutil.copytree(export, partial)
     version = int(time.time())
     while True:
@@ -63,6 +64,38 @@ def push_model(export: str | os.PathLike, serving_dir: str | os.PathLike) -> pat
         except OSError:
             if not (serving / str(version)).exists():
                 raise
+
+
+def remove_partial(serving_dir: str | os.PathLike) -> int:
+    """Remove copies that this process, or one that was killed, left unfinished.
+
+    Args:
+        serving_dir: Folder of the versions.
+
+    Returns:
+        Number of copies removed.
+    """
+    left = [
+        path
+        for path in pathlib.Path(serving_dir).glob(f"{_PARTIAL}*")
+        if not _is_other_process(path.name.removeprefix(_PARTIAL))
+    ]
+    for path in left:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(left)
+
+
+def _is_other_process(text: str) -> bool:
+    """Whether a process other than this one has the id."""
+    if not text.isdecimal() or int(text) == os.getpid():
+        return False
+    try:
+        os.kill(int(text), 0)  # Signal 0 only asks.
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # It is somebody else's.
+    return True
 
 
 def remove_receipts(folder: str | os.PathLike) -> int:

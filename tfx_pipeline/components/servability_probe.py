@@ -133,6 +133,9 @@ def find_bad_outputs(signature: str, inputs: Arrays, outputs: Arrays) -> list[st
         if np.ndim(value) == 1:  # One entry per request.
             sizes.setdefault("B", len(value))
     for name, spec in CONTRACT[signature].outputs.items():
+        if name not in outputs:
+            problems.append(f"output {name!r} is missing")
+            continue
         value = outputs[name]
         if len(spec.shape) != value.ndim:
             problems.append(f"output {name!r} has shape {value.shape}, expected {spec.shape}")

@@ -32,7 +32,7 @@ def load_columns(patterns: Sequence[str], spec: Mapping[str, tf.io.VarLenFeature
         has the number of rows as the length of two empty-valued arrays.
 
     Raises:
-        ValueError: If no file matches.
+        ValueError: If no file matches, or the files hold no example.
     """
     files = sorted(file for pattern in patterns for file in glob.glob(pattern))
     if not files:
@@ -45,10 +45,14 @@ def load_columns(patterns: Sequence[str], spec: Mapping[str, tf.io.VarLenFeature
             rows = column.indices.numpy()[:, 0] + offset
             parts[name].append((rows, column.values.numpy()))
         offset += len(batch)
+    if not offset:
+        raise ValueError(
+            f"The example files are empty. Received: the patterns {list(patterns)}. Each table and "
+            "split needs at least one row."
+        )
     columns = {
         name: tuple(np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
         for name, pieces in parts.items()
-        if pieces
     }
     return {**columns, "": (np.arange(offset), np.arange(offset))}
 
@@ -117,11 +121,15 @@ def load_interactions(
 
     Returns:
         The validated interactions.
+
+    Raises:
+        ValueError: If an interaction has not exactly one user and one item.
     """
     spec = {name: tf.io.VarLenFeature(tf.string) for name in ("user_id", "item_id")}
     pairs = []
     for patterns in (train, validation):
         columns = load_columns(patterns, spec)
+        _validate_pairs(columns, patterns)
         pairs.append(tuple(_decode(columns[name][1]) for name in ("user_id", "item_id")))
     interactions, dropped = make_interactions(item_ids, *pairs)
     total = sum(len(users) for users, _ in pairs)
@@ -221,6 +229,17 @@ def _make_features(
     matrix.sort_indices()
     _logger.info("modality %s: %d terms, %d entries", modality.name, size, matrix.nnz)
     return matrix
+
+
+def _validate_pairs(columns: Columns, patterns: Sequence[str]) -> None:
+    """Validate that each row has one user and one item, which are then paired by position."""
+    rows = columns[""][0]
+    for name in ("user_id", "item_id"):
+        if not np.array_equal(columns[name][0], rows):
+            raise ValueError(
+                f"Each interaction needs exactly one {name}. Received: {len(columns[name][0])} of "
+                f"them for {len(rows)} interactions in {list(patterns)}. Repair these rows."
+            )
 
 
 def _decode(values: Iterable[bytes]) -> np.ndarray:
