@@ -74,6 +74,9 @@ class UserEncoder(tf.Module):
         Args:
             user_id: String `[batch]`.
             history_ids: String `[batch, n]` or `[1, n]`; what is not in the catalogue is ignored.
+
+        Returns:
+            The users. What is seen is the stored history together with the one in the request.
         """
         users = self.table.lookup(user_id)
         given = make_multi_hot(self._items.lookup(history_ids), self.num_items)
@@ -89,7 +92,18 @@ class UserEncoder(tf.Module):
     def encode(
         self, history: Tensor, seen: Tensor, users: Tensor | None, source: Tensor
     ) -> UserState:
-        """Encodes histories `[batch, num_items]`; `users` are indices `[batch]`, -1 if unknown."""
+        """Encodes histories.
+
+        Args:
+            history: Float 0/1 `[batch, num_items]`, what the vectors are sums over.
+            seen: Float 0/1 `[batch, num_items]`, handed on.
+            users: Int `[batch]`, index of users with an embedding of their own, -1 for others; None
+                for no such user.
+            source: String `[batch]`, handed on; where it is `prior`, popularity counts.
+
+        Returns:
+            The users, with vectors and extra terms.
+        """
         vectors = tf.matmul(history * history_scale(history), self.query)
         if self._embedding is not None and users is not None:
             own = tf.gather(self._embedding, tf.maximum(users, 0))
