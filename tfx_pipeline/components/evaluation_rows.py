@@ -1,7 +1,8 @@
 """Test interactions to evaluation rows: one per user and relevant item, with the user's count."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
@@ -15,7 +16,6 @@ from tfx_pipeline.components.example_gen import ITEMS_SPLIT
 
 KNOWN_SPLITS = ("train", "validation")
 TEST_SPLIT = "test"
-_PAIR = ("user_id", "item_id")
 
 
 def make_rows(user: tuple[str, Mapping[str, Iterable]]) -> Iterator[tf.train.Example]:
@@ -83,19 +83,27 @@ def _is_in_catalogue(pair: tuple[str, str], items: Mapping[str, bool]) -> bool:
     return pair[1] in items
 
 
-def _parse_ids(record: bytes, names: tuple[str, ...]) -> tuple[str, ...]:
+def _parse_pair(record: bytes) -> tuple[str, str]:
     feature = tf.train.Example.FromString(record).features.feature
-    return tuple(feature[name].bytes_list.value[0].decode() for name in names)
+    return _get_text(feature, "user_id"), _get_text(feature, "item_id")
 
 
-def _read_ids(
-    pipeline: beam.Pipeline, artifact: Examples, split: str, names: tuple[str, ...]
+def _parse_item(record: bytes) -> str:
+    return _get_text(tf.train.Example.FromString(record).features.feature, "item_id")
+
+
+def _get_text(feature: Mapping[str, tf.train.Feature], name: str) -> str:
+    return feature[name].bytes_list.value[0].decode()
+
+
+def _read(
+    pipeline: beam.Pipeline, artifact: Examples, split: str, parse: Callable[[bytes], Any]
 ) -> beam.PCollection:
     pattern = os.path.join(artifact_utils.get_split_uri([artifact], split), "*")
     return (
         pipeline
         | f"Read_{split}" >> beam.io.ReadFromTFRecord(pattern)
-        | f"Parse_{split}" >> beam.Map(_parse_ids, names)
+        | f"Parse_{split}" >> beam.Map(parse)
     )
 
 
@@ -113,14 +121,13 @@ def EvaluationRows(  # noqa: N802 (components are named like classes)
     examples_utils.set_payload_format(rows, example_gen_pb2.FORMAT_TF_EXAMPLE)
     prefix = os.path.join(artifact_utils.get_split_uri([rows], TEST_SPLIT), "rows")
     with beam_pipeline as pipeline:
-        known = [_read_ids(pipeline, interactions, split, _PAIR) for split in KNOWN_SPLITS]
-        ids = _read_ids(pipeline, items, ITEMS_SPLIT, _PAIR[1:])
+        known = [_read(pipeline, interactions, split, _parse_pair) for split in KNOWN_SPLITS]
+        catalogue = _read(pipeline, items, ITEMS_SPLIT, _parse_item)
         _ = (
             {
                 "known": known | "Known" >> beam.Flatten(),
-                "test": _read_ids(pipeline, interactions, TEST_SPLIT, _PAIR),
+                "test": _read(pipeline, interactions, TEST_SPLIT, _parse_pair),
             }
-            | "EvaluationRows"
-            >> MakeEvaluationRows(ids | "ItemId" >> beam.Map(lambda names: names[0]))
+            | "EvaluationRows" >> MakeEvaluationRows(catalogue)
             | "Write" >> beam.io.WriteToTFRecord(prefix, file_name_suffix=".gz")
         )
