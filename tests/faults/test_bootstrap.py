@@ -45,6 +45,16 @@ def test_complete_environment_is_recognised_at_once(machine, assert_below):
     assert set(answers) == {(0, "")} and machine.calls() == []
 
 
+def test_a_locked_package_that_was_replaced_is_brought_back(machine):
+    machine.bootstrap()
+    machine.calls()
+    # As after `pip install -e .`, which knows nothing of the lock.
+    (machine.venv / ".installed").write_text("tensorflow_hub-0.16.1.dist-info\n")
+    status, output = machine.bootstrap()
+    assert status == 0, output
+    assert "sync" in [line.split()[0] for line in machine.calls()]
+
+
 @pytest.mark.parametrize("step", WHOLE)
 def test_killed_anywhere_it_repairs_itself(machine, step):
     status, _ = machine.bootstrap(KILL_AT=step)
