@@ -116,7 +116,7 @@ def movielens() -> PipelineConfig:
     """MovieLens-100K with release year, popularity, studio and genre; title and people.
 
     Command: `addrl run movielens`. Expected on 2 cores: 4 minutes, from the cache under 30 seconds.
-    Expected metric: Recall@20 .386, NDCG@20 .282 (EASE on the same split: .374, .276).
+    Expected metric: Recall@20 .388, NDCG@20 .285, as `benchmarks/results/movielens.json` has them.
     """
     model = Config(
         attributes=_MOVIE_ATTRIBUTES,
@@ -132,8 +132,8 @@ def movielens() -> PipelineConfig:
         name="movielens",
         dataset="movielens",
         model=model,
-        # Below the two best baselines of the same split there is nothing worth serving.
-        gates=GateConfig(min_recall=0.374, min_ndcg=0.276),
+        # Below EASE, tuned as hard, there is nothing worth serving.
+        gates=GateConfig(min_recall=0.382, min_ndcg=0.280),
     )
 
 

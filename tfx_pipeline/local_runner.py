@@ -191,15 +191,23 @@ def _make_error(error: Exception, log: pathlib.Path) -> PipelineError:
     """Word an error for a person: the innermost cause says what happened, in pages of wrapping."""
     component = getattr(error, "component", None)
     cause: BaseException = error
-    while cause.__cause__ is not None:
+    while cause.__cause__ is not None and not _is_for_people(cause):
         cause = cause.__cause__
     lines = str(cause).strip().split("\n[while running")[0].splitlines() or [type(cause).__name__]
-    # Errors of this project are written for people; of others the type helps to search.
-    own = type(cause).__module__.split(".")[0] in ("tfx_pipeline", "addrl_keras", "serving")
     text = "\n".join(lines[:_MESSAGE_LINES])
-    text = text if own or isinstance(cause, ValueError) else f"{type(cause).__name__}: {text}"
+    if not _is_for_people(cause) and not isinstance(cause, ValueError):
+        text = f"{type(cause).__name__}: {text}"
     where = f"{component} failed" if component else "The run failed"
     return PipelineError(f"{where}: {text}\nThe log is {log}", component, str(log))
+
+
+def _is_for_people(error: BaseException) -> bool:
+    """Tells the errors of this project, which name the thing; of others the type helps to search.
+
+    A component's error only wraps what happened in it.
+    """
+    own = type(error).__module__.split(".")[0] in ("tfx_pipeline", "addrl_keras", "serving")
+    return own and not hasattr(error, "component")
 
 
 @contextlib.contextmanager

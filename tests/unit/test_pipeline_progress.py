@@ -68,6 +68,18 @@ def test_an_error_names_component_cause_and_log(tmp_path):
     assert "column" in str(made) and str(made).endswith(f"The log is {tmp_path / 'run.log'}")
 
 
+def test_an_error_written_for_a_person_is_not_replaced_by_what_caused_it(tmp_path):
+    from tfx_pipeline.dag_runner import ComponentError
+    from tfx_pipeline.datasets.errors import DataError
+    from tfx_pipeline.local_runner import _make_error
+
+    made = DataError("ml-100k.item, line 3: not UTF-8. Convert the file to UTF-8.")
+    made.__cause__ = UnicodeDecodeError("utf-8", b"\xa8", 0, 1, "invalid start byte")
+    wrapped = ComponentError("Data", "codec")
+    wrapped.__cause__ = made
+    assert "Data failed: ml-100k.item, line 3: not UTF-8." in str(_make_error(wrapped, tmp_path))
+
+
 def test_a_result_survives_json(tmp_path):
     from tfx_pipeline.results import (
         ComponentRun,
