@@ -1,6 +1,7 @@
 """The commands that ask a server, with a client that answers from memory."""
 
 import json
+import math
 import os
 import stat
 import threading
@@ -15,6 +16,7 @@ from tfx_pipeline import cli
 from tfx_pipeline.commands import asking, recommend
 
 NAMES = ("year", "genre", "residual")
+ITEMS = ("i0", "i1", "i2", "i3", "i4")
 
 
 class FakeClient:
@@ -52,6 +54,9 @@ class FakeClient:
         parts = {"year": 0.5, "genre": 1.5, "residual": -0.25}
         weights = {name: {"id": 0.25, "title": 0.75} for name in parts}
         return Explanation(user, item, 1.75, parts, weights, [Evidence("i1", 1.2, parts)], 17)
+
+    def score(self, user, ids):
+        return [1.0 if item in ITEMS else math.nan for item in ids]
 
     def status(self):
         return [VersionStatus(17, "AVAILABLE", "OK", "")]
@@ -129,7 +134,7 @@ def test_recommend_passes_what_was_asked_for(addrl, client):
             "genre=0",
         ),
         *("--want", "genre=Comedy", "--filter", "genre=Comedy", "--filter", "genre=Drama"),
-        *("--history", "a,b", "--exclude", "c", "--include-seen"),
+        *("--history", "i0,i1", "--exclude", "i2", "--include-seen"),
     )
     users, k, settings = client.asked[0]
     assert (users, k) == (["7", "8"], 2)
@@ -137,8 +142,8 @@ def test_recommend_passes_what_was_asked_for(addrl, client):
         "attribute_weights": {"year": 2.0, "genre": 0.0},
         "attribute_targets": {"genre": ["Comedy"]},
         "attribute_filters": {"genre": ["Comedy", "Drama"]},
-        "history_ids": ["a", "b"],
-        "exclude_ids": ["c"],
+        "history_ids": ["i0", "i1"],
+        "exclude_ids": ["i2"],
         "exclude_seen": False,
     }
 
@@ -149,7 +154,7 @@ def test_recommend_excludes_what_is_seen_unless_told_otherwise(addrl, client):
 
 
 def test_a_history_needs_no_user(addrl, client):
-    code, out, _ = addrl("recommend", "planted", "--history", "a,b", "--k", "1")
+    code, out, _ = addrl("recommend", "planted", "--history", "i0,i1", "--k", "1")
     assert code == 0
     assert client.asked[0][0] == [""]
     assert out.startswith("no user")
@@ -260,6 +265,53 @@ def test_explain_shows_contributions_and_evidence(addrl, client, titles):
 def test_explain_names_an_unknown_item(addrl, client):
     code, _, err = addrl("explain", "planted", "7", "i9")
     assert (code, err) == (2, "addrl explain: unknown item. Received: 'i9'.\n")
+
+
+@pytest.mark.parametrize("words", [("recommend", "7", "--k", "1"), ("explain", "7", "i0")])
+@pytest.mark.parametrize(
+    ("folder", "version", "is_foreign"),
+    [("serving", 3, True), ("serving", 17, False), ("retired", 17, False)],
+)
+def test_an_answer_of_another_presets_model_is_noticed(
+    addrl, client, tmp_path, words, folder, version, is_foreign
+):
+    (tmp_path / "planted" / "serving" / "3").mkdir(parents=True)
+    (tmp_path / "planted" / folder / str(version)).mkdir(parents=True, exist_ok=True)
+    code, out, err = addrl(words[0], "planted", *words[1:], "--json")
+    warning = (
+        f"addrl {words[0]}: warning: the server at localhost:8500 answers with version 17, which "
+        "is not one of planted's (3); is it another preset's?\n"
+    )
+    assert (code, err) == (0, warning if is_foreign else "")
+    assert json.loads(out)["preset"] == "planted"
+
+
+@pytest.mark.parametrize("words", [("recommend", "7", "--k", "1"), ("explain", "7", "i0")])
+def test_unknown_items_of_a_history_are_named(addrl, client, words):
+    code, _, err = addrl(words[0], "planted", *words[1:], "--history", "x,i1,y,x")
+    assert (code, err) == (
+        0,
+        f"addrl {words[0]}: warning: --history: not in the catalogue, so ignored. "
+        "Received: 'x', 'y'.\n",
+    )
+    code, out, err = addrl(words[0], "planted", *words[1:], "--history", "x,y")
+    assert (code, out, err) == (
+        2,
+        "",
+        f"addrl {words[0]}: --history: no such item in the catalogue. Received: 'x', 'y'. "
+        "Name at least one item that the model knows.\n",
+    )
+
+
+def test_unknown_items_to_exclude_are_named_but_not_all_of_them(addrl, client):
+    unknown = [f"x{number}" for number in range(12)]
+    code, _, err = addrl("recommend", "planted", "7", "--k", "1", "--exclude", ",".join(unknown))
+    named = ", ".join(map(repr, unknown[:10]))
+    assert (code, err) == (
+        0,
+        "addrl recommend: warning: --exclude: not in the catalogue, so ignored. "
+        f"Received: {named} and 2 more.\n",
+    )
 
 
 def test_status_names_versions_and_which_one_answers(addrl, client, tmp_path):

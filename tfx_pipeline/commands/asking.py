@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from tfx_pipeline.commands import workspace
 from tfx_pipeline.commands.errors import FAILURE, USAGE, CommandError
 from tfx_pipeline.commands.parser import suggest
 
 # Chunks of a score that stand for no attribute, so that no item has a value there.
 CHUNKS_WITHOUT_VALUES = ("residual", "memory")
+# Names in one message; a longer list hides what is wrong.
+_MOST_NAMED = 10
 
 
 def make_client(address: str, timeout: float) -> Any:
@@ -87,3 +92,86 @@ def group_values(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     for name, value in pairs:
         grouped.setdefault(name, []).append(value)
     return grouped
+
+
+def warn(command: str, message: str) -> None:
+    """Prints one line on the error stream; the command goes on."""
+    print(f"addrl {command}: warning: {message}", file=sys.stderr)
+
+
+def warn_of_other_versions(options: argparse.Namespace, versions: Iterable[int]) -> None:
+    """Warns where the answers come from a version that the preset did not push.
+
+    A server on the usual port may serve another preset, whose answers look just as good. Where
+    nothing is pushed here, the server's models lie elsewhere, and there is nothing to compare with.
+
+    Args:
+        options: With `command`, `address`, `preset` and `runs`.
+        versions: Versions of the model that answered.
+    """
+    place = workspace.Workspace(options.runs, options.preset)
+    pushed = place.list_versions()
+    foreign = set(versions) - {*pushed, *workspace.list_versions(place.retired)}
+    if not pushed:
+        return
+    for version in sorted(foreign):
+        warn(
+            options.command,
+            f"the server at {options.address} answers with version {version}, which is not one of "
+            f"{options.preset}'s ({_join(map(str, pushed))}); is it another preset's?",
+        )
+
+
+def validate_history(
+    options: argparse.Namespace, client: Any, history: Sequence[str] | None
+) -> None:
+    """Warns of unknown items of `--history`; raises `CommandError` where none is known.
+
+    Args:
+        options: With `command`.
+        client: Who to ask.
+        history: What was given; None where the option was not.
+    """
+    unknown = find_unknown(client, history or ())
+    if unknown and set(unknown) == set(history or ()):
+        raise CommandError(
+            f"--history: no such item in the catalogue. Received: {_join(map(repr, unknown))}. "
+            "Name at least one item that the model knows.",
+            USAGE,
+        )
+    _warn_of_unknown(options, "--history", unknown)
+
+
+def check_excluded(
+    options: argparse.Namespace, client: Any, excluded: Sequence[str] | None
+) -> None:
+    """Warns of items of `--exclude` that are not in the catalogue.
+
+    Args:
+        options: With `command`.
+        client: Who to ask.
+        excluded: What was given; None where the option was not.
+    """
+    _warn_of_unknown(options, "--exclude", find_unknown(client, excluded or ()))
+
+
+def find_unknown(client: Any, ids: Sequence[str]) -> list[str]:
+    """Returns the ids that are not in the catalogue, which the model passes over in silence."""
+    ids = list(dict.fromkeys(ids))
+    if not ids:
+        return []
+    # Each item of the catalogue has a score, even where the user is unknown.
+    scores = client.score("", ids)
+    return [item for item, score in zip(ids, scores, strict=True) if math.isnan(score)]
+
+
+def _warn_of_unknown(options: argparse.Namespace, option: str, unknown: Sequence[str]) -> None:
+    if unknown:
+        names = _join(map(repr, unknown))
+        warn(options.command, f"{option}: not in the catalogue, so ignored. Received: {names}.")
+
+
+def _join(names: Iterable[str]) -> str:
+    names = list(names)
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

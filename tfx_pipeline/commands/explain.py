@@ -31,7 +31,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Runs the command."""
     with asking.connect(options) as client:
+        asking.validate_history(options, client, options.history)
         answer = client.explain(options.user, options.item, history_ids=options.history)
+    asking.warn_of_other_versions(options, [answer.model_version])
     titles = workspace.load_titles(workspace.Workspace(options.runs, options.preset).data)
     if options.json:
         document = {"preset": options.preset, "title": titles.get(answer.item_id)}

@@ -67,10 +67,12 @@ def run(options: argparse.Namespace) -> int:
     place = workspace.Workspace(options.runs, options.preset)
     with asking.connect(options) as client:
         settings = make_settings(options, client)
-        answers = ask(client, users, options.k, settings)
-        if options.csv:
-            return _write_csv(options.csv, answers, len(users))
-        answers = list(answers)
+        asking.validate_history(options, client, options.history)
+        asking.check_excluded(options, client, options.exclude)
+        answers = list(ask(client, users, options.k, settings))
+    asking.warn_of_other_versions(options, {answer.model_version for answer in answers})
+    if options.csv:
+        return _write_csv(options.csv, answers, len(users))
     titles = workspace.load_titles(place.data)
     if options.json:
         document = make_document(options.preset, options.k, answers, titles)
@@ -150,7 +152,7 @@ def make_document(
     return {"preset": preset, "k": k, "users": users}
 
 
-def _write_csv(path: str, answers: Iterator[Any], count: int) -> int:
+def _write_csv(path: str, answers: Sequence[Any], count: int) -> int:
     import csv
     import io
 
