@@ -19,6 +19,8 @@ _SOURCES = {
     "prior": "unknown user: popular items",
 }
 _LONGEST_TITLE = 44
+# Fewer columns break a title into single words.
+_SHORTEST_TITLE = 16
 # Below this width of a terminal the values would squeeze the titles out.
 WIDTH_WITH_VALUES = 120
 
@@ -57,8 +59,12 @@ def make_recommendations_table(
     before: Mapping[str, int] | None = None,
     caption: str = "",
     show_values: bool = True,
+    width: int | None = None,
 ) -> Table:
     """Makes the table of one user's list.
+
+    Rank, item and score are always whole. What does not fit gives way in this order: the values,
+    then the columns of the contributions, which become one column of text.
 
     Args:
         answer: `serving.results.Recommendations`.
@@ -67,40 +73,96 @@ def make_recommendations_table(
             lacks is marked as new.
         caption: What is special about this list, for the title.
         show_values: Whether to show the items' values, which need some 40 columns.
+        width: Columns of the console; None for no limit.
 
     Returns:
         One row an item: rank, title, score, what each attribute adds, and the item's values.
     """
-    whose = f"user {answer.user_id}" if answer.user_id else "no user"
-    source = _SOURCES.get(answer.source, answer.source)
+
+    def make(is_stacked: bool, has_values: bool) -> Table:
+        return _make_list(answer, titles, before, caption, is_stacked, has_values)
+
+    if width is None:
+        return make(False, show_values)
+    if show_values and width >= WIDTH_WITH_VALUES:
+        table = make(False, True)
+        if _measure(table) <= width:
+            return table
+    table = make(False, False)
+    return table if _measure(table) <= width else make(True, False)
+
+
+def _make_list(
+    answer: Any,
+    titles: Mapping[str, str],
+    before: Mapping[str, int] | None,
+    caption: str,
+    is_stacked: bool,
+    has_values: bool,
+) -> Table:
     names = list(answer.items[0].contributions) if answer.items else []
-    caption = f", {caption}" if caption else ""
-    table = make_table(f"{whose} ({source}){caption}, model version {answer.model_version}")
-    table.add_column("rank", justify="right", no_wrap=True)
-    if before is not None:
-        table.add_column("before", justify="right", no_wrap=True)
-    # In a narrow terminal the texts are wrapped, never the figures.
-    table.add_column("item", max_width=_LONGEST_TITLE)
-    table.add_column("score", justify="right", style="bold", no_wrap=True)
-    # The names, not the labels: they are what --weight and --want take.
-    for name in names:
-        table.add_column(name, justify="right", no_wrap=True)
-    if show_values:
-        table.add_column("values")
+    table = make_table(_make_list_title(answer, caption))
+    shown = [_name_item(item.item_id, titles) for item in answer.items]
+    shortest = min(_SHORTEST_TITLE, max(map(len, shown), default=0))
+    _add_list_columns(table, names, shortest, before is not None, is_stacked, has_values)
     for rank, item in enumerate(answer.items, start=1):
         moved = [] if before is None else [_format_move(rank, before.get(item.item_id))]
-        title = titles.get(item.item_id)
+        added = [_format_contribution(item.contributions[name]) for name in names]
         table.add_row(
             str(rank),
             *moved,
-            f"{title} ({item.item_id})" if title else item.item_id,
+            shown[rank - 1],
             f"{item.score:.3f}",
-            *(_format_contribution(item.contributions[name]) for name in names),
-            *([_format_values(item.attribute_values)] if show_values else []),
+            *([_stack_contributions(item.contributions)] if is_stacked else added),
+            *([_format_values(item.attribute_values)] if has_values else []),
         )
     if not answer.items:
         table.add_row("–", *(["–"] if before is not None else []), "nothing is left", "–")
     return table
+
+
+def _name_item(item_id: str, titles: Mapping[str, str]) -> str:
+    title = titles.get(item_id)
+    return f"{title} ({item_id})" if title else item_id
+
+
+def _make_list_title(answer: Any, caption: str) -> str:
+    user = answer.user_id
+    if len(user) > _LONGEST_TITLE:
+        user = user[: _LONGEST_TITLE - 1] + "…"
+    whose = f"user {user}" if user else "no user"
+    source = _SOURCES.get(answer.source, answer.source)
+    caption = f", {caption}" if caption else ""
+    return f"{whose} ({source}){caption}, model version {answer.model_version}"
+
+
+def _add_list_columns(
+    table: Table,
+    names: Sequence[str],
+    shortest: int,
+    has_before: bool,
+    is_stacked: bool,
+    has_values: bool,
+) -> None:
+    table.add_column("rank", justify="right", no_wrap=True)
+    if has_before:
+        table.add_column("before", justify="right", no_wrap=True)
+    # In a narrow terminal the texts are wrapped, never the figures.
+    table.add_column("item", min_width=shortest, max_width=_LONGEST_TITLE)
+    table.add_column("score", justify="right", style="bold", no_wrap=True)
+    if is_stacked:
+        table.add_column("adds")
+    # The names, not the labels: they are what --weight and --want take.
+    for name in [] if is_stacked else names:
+        table.add_column(name, justify="right", no_wrap=True)
+    if has_values:
+        table.add_column("values")
+
+
+def _measure(table: Table) -> int:
+    """Returns the columns that a table needs at least, without cutting anything."""
+    console = Console(width=_WIDTH_OF_A_PIPE)
+    return table.__rich_measure__(console, console.options).minimum
 
 
 def make_rows_table(
@@ -139,12 +201,21 @@ def _format_values(values: Mapping[str, str]) -> str:
     return " · ".join(value or "–" for value in values.values())
 
 
-def _format_contribution(value: float) -> Text:
+def _format_contribution(value: float, digits: int = 3) -> Text:
     """Formats a contribution: green where it argues for the item, red where against."""
-    text = f"{value:+.3f}"
+    text = f"{value:+.{digits}f}"
     if float(text) == 0:
         return Text("0", style="dim")
     return Text(text, style="green" if value > 0 else "red")
+
+
+def _stack_contributions(contributions: Mapping[str, float]) -> Text:
+    """Formats all contributions as one text, such as `year +0.16, genre -0.51`."""
+    text = Text()
+    for name, value in contributions.items():
+        text.append(f"{', ' if text else ''}{name} ")
+        text.append(_format_contribution(value, digits=2))
+    return text
 
 
 def _format_move(rank: int, before: int | None) -> Text:

@@ -176,9 +176,8 @@ def _print_tables(answers: Sequence[Any], titles: Mapping[str, str]) -> None:
     from tfx_pipeline import tables
 
     console = tables.make_console()
-    show_values = console.width >= tables.WIDTH_WITH_VALUES
     for number, answer in enumerate(answers):
         if number:
             console.print()
-        table = tables.make_recommendations_table(answer, titles, show_values=show_values)
+        table = tables.make_recommendations_table(answer, titles, width=console.width)
         console.print(table)
