@@ -15,7 +15,15 @@ from typing import Any, overload
 from serving.errors import ServingError
 from serving.model import ModelClient
 from serving.names import ContributionNames
-from serving.requests import Wanted, as_list, id_rows, name_value_rows, weight_vector
+from serving.requests import (
+    Wanted,
+    as_list,
+    id_rows,
+    name_value_rows,
+    validate_weights,
+    weight_vector,
+    whole_k,
+)
 from serving.results import (
     Explanation,
     Recommendations,
@@ -89,15 +97,19 @@ class Client(ModelClient):
                 UNAVAILABLE and DEADLINE_EXCEEDED say that the server did not answer; ABORTED, that
                 one version of the model after another took over meanwhile.
         """
-        users = as_list(user_id)
+        users = as_list("user_id", user_id)
         given = {
             "user_id": users,
-            "k": k,
+            "k": whole_k(k),
             "history_ids": id_rows("history_ids", history_ids, len(users)),
             "exclude_ids": id_rows("exclude_ids", exclude_ids, len(users)),
             "exclude_seen": exclude_seen,
-            "attribute_targets": name_value_rows(attribute_targets, len(users)),
-            "attribute_filters": name_value_rows(attribute_filters, len(users)),
+            "attribute_targets": name_value_rows(
+                "attribute_targets", attribute_targets, len(users)
+            ),
+            "attribute_filters": name_value_rows(
+                "attribute_filters", attribute_filters, len(users)
+            ),
         }
         outputs, version = self._predict_weighted(
             "recommend", given, attribute_weights, len(users), timeout
@@ -135,7 +147,7 @@ class Client(ModelClient):
         Raises:
             ServingError: INVALID_ARGUMENT names an item that is not in the catalogue.
         """
-        users, items = as_list(user_id), as_list(item_id)
+        users, items = as_list("user_id", user_id), as_list("item_id", item_id)
         if len(users) != len(items):
             raise ServingError(
                 "INVALID_ARGUMENT",
@@ -185,8 +197,8 @@ class Client(ModelClient):
             ServingError: INVALID_ARGUMENT names an item that is not in the catalogue; ABORTED says
                 that one version of the model after another took over meanwhile.
         """
-        items = as_list(item_id)
-        given = {"item_id": items, "k": k}
+        items = as_list("item_id", item_id)
+        given = {"item_id": items, "k": whole_k(k)}
         outputs, _ = self._predict_weighted(
             "similar_items", given, attribute_weights, len(items), timeout
         )
@@ -226,7 +238,7 @@ class Client(ModelClient):
         Raises:
             ServingError: the server refused or did not answer.
         """
-        users = as_list(user_id)
+        users = as_list("user_id", user_id)
         rows = id_rows("item_ids", item_ids, len(users)) or []
         outputs, _ = self.predict("score", {"user_id": users, "item_ids": rows}, timeout=timeout)
         if isinstance(user_id, str):
@@ -272,6 +284,7 @@ class Client(ModelClient):
         other chunks answers (or refuses the vector's length), the names are learnt again and the
         question is asked again.
         """
+        validate_weights(weights)
         refresh = False
         for _ in range(_TRIES):
             names, rows = None, dict(given)

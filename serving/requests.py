@@ -1,45 +1,135 @@
-"""Turns what a caller names into the rows that the signatures take."""
+"""Turns what a caller names into the rows that the signatures take.
+
+What has the wrong type is refused here, with the name of the argument: the server would only see a
+tensor that it cannot read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from serving.errors import ServingError
 from serving.tensors import pad_rows
 
 Wanted = Mapping[str, str | Sequence[str]]
 
+# The signatures take k as int32.
+_LARGEST_K = 2**31 - 1
+# A longer value would bury the message.
+_LONGEST_VALUE = 80
 
-def as_list(value: str | Sequence[str]) -> list[str]:
-    """Returns one name as a list of one, several as they are."""
-    return [value] if isinstance(value, str) else list(value)
+
+def as_list(name: str, value: str | Sequence[str]) -> list[str]:
+    """Returns one string as a list of one, several as they are.
+
+    Args:
+        name: the argument, for the message.
+        value: what the caller gave.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, for anything else.
+    """
+    if isinstance(value, str):
+        values = [value]
+    elif isinstance(value, bytes | Mapping) or not isinstance(value, Iterable):
+        raise _make_refusal(name, "a str or a sequence of str", value)
+    else:
+        values = list(value)
+    for text in values:
+        _validate_text(name, text)
+    return values
+
+
+def whole_k(k: Any) -> int | None:
+    """Returns k as an int; which of them the model can answer, only the server knows.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, for what is no whole number or does not fit into int32.
+    """
+    if k is None:
+        return None
+    try:
+        number = operator.index(k)
+    except TypeError:
+        number = None
+    # True counts as 1 in Python, and is a slip here.
+    if number is None or isinstance(k, bool) or abs(number) > _LARGEST_K:
+        raise _make_refusal("k", f"a whole number in 1..{_LARGEST_K}", k)
+    return number
 
 
 def id_rows(
     name: str, ids: Sequence[str] | Sequence[Sequence[str]] | None, batch: int
 ) -> list[list[str]] | None:
-    """Returns one padded row a user; a flat list counts for each user."""
+    """Returns one padded row a user; a flat list counts for each user.
+
+    Args:
+        name: the argument, for the message.
+        ids: a list of ids, or one list a user.
+        batch: number of users.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, for another form or another number of lists.
+    """
     if ids is None:
         return None
     if isinstance(ids, str):
         raise ServingError(
             "INVALID_ARGUMENT", f"{name} must be a list of ids. Received: {ids!r}. Use [{ids!r}]."
         )
-    rows = [list(ids)] * batch if all(isinstance(value, str) for value in ids) else list(ids)
+    if isinstance(ids, bytes | Mapping) or not isinstance(ids, Iterable):
+        raise _make_refusal(name, "a list of ids or one list of ids a user", ids)
+    given: list[Any] = list(ids)
+    is_flat = all(isinstance(value, str) for value in given)
+    if not is_flat and any(isinstance(row, str) for row in given):
+        raise _make_refusal(name, "either a list of ids or one list of ids a user", ids)
+    rows = [as_list(name, row) for row in ([given] * batch if is_flat else given)]
     if len(rows) != batch:
         raise ServingError(
             "INVALID_ARGUMENT",
             f"{name} must have one list a user. Received: {len(rows)} lists for {batch} users.",
         )
-    return pad_rows(rows)  # type: ignore[arg-type]
+    return pad_rows(rows)
 
 
-def name_value_rows(wanted: Wanted | None, batch: int) -> list[list[str]] | None:
-    """Returns `name=value` strings, the same for each user."""
-    if not wanted:
+def name_value_rows(argument: str, wanted: Wanted | None, batch: int) -> list[list[str]] | None:
+    """Returns `name=value` strings, the same for each user.
+
+    Args:
+        argument: the argument, for the message.
+        wanted: a value or several by attribute.
+        batch: number of users.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, for what is no mapping to strings.
+    """
+    if wanted is None:
         return None
-    row = [f"{name}={value}" for name, values in wanted.items() for value in as_list(values)]
-    return [row] * batch
+    _validate_mapping(argument, wanted, "an attribute to a value or a list of values")
+    row = [
+        f"{name}={value}"
+        for name, values in wanted.items()
+        for value in as_list(f"{argument}[{name!r}]", values)
+    ]
+    return [row] * batch if row else None
+
+
+def validate_weights(weights: Any) -> None:
+    """Raises unless the weights are numbers by name; None is no weights.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT.
+    """
+    if weights is None:
+        return
+    _validate_mapping("attribute_weights", weights, "an attribute to a number")
+    for name, weight in weights.items():
+        try:
+            float(weight)
+        except (TypeError, ValueError):
+            raise _make_refusal(f"attribute_weights[{name!r}]", "a number", weight) from None
 
 
 def weight_vector(
@@ -56,3 +146,29 @@ def weight_vector(
             f"The model has: {', '.join(names)}.",
         )
     return [float(weights.get(name, 1.0)) for name in names]
+
+
+def _validate_mapping(name: str, value: Any, of_what: str) -> None:
+    if not isinstance(value, Mapping):
+        raise _make_refusal(name, f"a mapping of {of_what}", value)
+    for key in value:
+        if not isinstance(key, str):
+            raise _make_refusal(f"a name in {name}", "a str", key)
+        _validate_text(name, key)
+
+
+def _validate_text(name: str, text: Any) -> None:
+    if not isinstance(text, str):
+        raise _make_refusal(f"each value of {name}", "a str", text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _make_refusal(name, "text that UTF-8 can encode", text) from None
+
+
+def _make_refusal(name: str, allowed: str, value: Any) -> ServingError:
+    # Not `repr`: what cannot be encoded cannot be printed either.
+    shown = ascii(value)
+    if len(shown) > _LONGEST_VALUE:
+        shown = shown[: _LONGEST_VALUE - 3] + "..."
+    return ServingError("INVALID_ARGUMENT", f"{name} must be {allowed}. Received: {shown}.")

@@ -1,5 +1,6 @@
 """The commands that ask a server, with a client that answers from memory."""
 
+import fnmatch
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from serving.client import Client
 from serving.errors import ServingError
 from serving.results import Evidence, Explanation, Recommendations, RecommendedItem, VersionStatus
 from tfx_pipeline import cli
@@ -312,6 +314,32 @@ def test_unknown_items_to_exclude_are_named_but_not_all_of_them(addrl, client):
         "addrl recommend: warning: --exclude: not in the catalogue, so ignored. "
         f"Received: {named} and 2 more.\n",
     )
+
+
+class _UnconnectedClient(Client):
+    """The real client, which fails the test where it sends anything."""
+
+    def predict(self, *_, **__):
+        raise AssertionError("a question was sent")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("recommend", "planted", "\udcff1"), "user_id * Received: *\\udcff1*"),
+        (("explain", "planted", "1", "\udcff1"), "item_id * Received: *\\udcff1*"),
+        (("recommend", "planted", "1", "--history", "\udcff1"), "* Received: *\\udcff1*"),
+        (
+            ("recommend", "planted", "1", "--k", "99999999999"),
+            "k must be a whole number in 1..2147483647. Received: 99999999999.",
+        ),
+    ],
+)
+def test_what_no_server_can_take_is_a_mistake_in_one_line(addrl, monkeypatch, words, message):
+    monkeypatch.setattr(asking, "make_client", lambda *_, **__: _UnconnectedClient("127.0.0.1:1"))
+    code, out, err = addrl(*words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert fnmatch.fnmatchcase(err, f"addrl {words[0]}: {message}\n")
 
 
 def test_status_names_versions_and_which_one_answers(addrl, client, tmp_path):

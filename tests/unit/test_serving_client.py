@@ -1,5 +1,7 @@
 """The client when a version with other chunks takes over between two of its calls."""
 
+import fnmatch
+
 import pytest
 
 from serving.client import Client, ServingError
@@ -189,3 +191,70 @@ def test_calls_that_cannot_be_meant_are_refused_before_they_are_sent(ask, words)
     with pytest.raises(ServingError, match=words):
         ask(client)
     assert client.asked == []
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (
+            lambda c: c.recommend("u", "a"),
+            "k must be a whole number in 1..2147483647. Received: 'a'.",
+        ),
+        (
+            lambda c: c.recommend("u", 2**40),
+            "k must be a whole number in 1..2147483647. Received: 1099511627776.",
+        ),
+        (lambda c: c.recommend("u", True), "k must be a whole number * Received: True."),
+        (lambda c: c.similar_items("i", 1.5), "k must be a whole number * Received: 1.5."),
+        (
+            lambda c: c.recommend(None),
+            "user_id must be a str or a sequence of str. Received: None.",
+        ),
+        (lambda c: c.recommend(42), "user_id must be a str or a sequence of str. Received: 42."),
+        (lambda c: c.recommend(["a", 42]), "each value of user_id must be a str. Received: 42."),
+        (
+            lambda c: c.recommend("\udcff"),
+            "user_id must be text that UTF-8 can encode. Received: '\\udcff'.",
+        ),
+        (lambda c: c.explain("42", None), "item_id must be a str * Received: None."),
+        (lambda c: c.score("u", 7), "item_ids must be a list of ids * Received: 7."),
+        (lambda c: c.score("u", [7]), "item_ids must be a str * Received: 7."),
+        (
+            lambda c: c.recommend(["u", "v"], history_ids=["a", ["b"]]),
+            "history_ids must be either a list of ids or * Received: ?'a', ?'b'??.",
+        ),
+        (
+            lambda c: c.recommend("u", attribute_weights=[1]),
+            "attribute_weights must be a mapping of an attribute to a number. Received: ?1?.",
+        ),
+        (
+            lambda c: c.recommend("u", attribute_weights={"year": "much"}),
+            "attribute_weights?'year'? must be a number. Received: 'much'.",
+        ),
+        (
+            lambda c: c.recommend("u", attribute_filters="genre=Comedy"),
+            "attribute_filters must be a mapping of * Received: 'genre=Comedy'.",
+        ),
+        (
+            lambda c: c.recommend("u", attribute_targets={"year": 1999}),
+            "attribute_targets?'year'? must be a str or a sequence of str. Received: 1999.",
+        ),
+    ],
+)
+def test_wrong_types_are_refused_by_name_before_they_are_sent(ask, message):
+    client = _ScriptedClient(["year"])
+    with pytest.raises(ServingError) as caught:
+        ask(client)
+    assert caught.value.code == "INVALID_ARGUMENT"
+    assert fnmatch.fnmatchcase(caught.value.message, message)
+    assert client.asked == []
+
+
+def test_numbers_of_other_libraries_and_tuples_are_taken():
+    numpy = pytest.importorskip("numpy")
+    client = _ScriptedClient(["year"])
+    client.recommend(("u",), numpy.int64(3), attribute_weights={"year": numpy.float32(2)})
+    client.recommend(numpy.array(["u"]), history_ids=numpy.array(["i"]), attribute_targets={})
+    assert client.asked[-2][1]["k"] == 3
+    assert client.asked[-1][1]["history_ids"] == [["i"]]
+    assert client.asked[-1][1]["attribute_targets"] is None

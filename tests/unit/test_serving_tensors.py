@@ -59,7 +59,7 @@ def test_rows():
     assert pad_rows([["a"], [], ["b", "c"]]) == [["a", ""], ["", ""], ["b", "c"]]
     assert id_rows("history_ids", ["a", "b"], 2) == [["a", "b"], ["a", "b"]]
     assert id_rows("history_ids", None, 2) is None
-    assert name_value_rows({"genre": ["A", "B"], "year": "new"}, 1) == [
+    assert name_value_rows("attribute_targets", {"genre": ["A", "B"], "year": "new"}, 1) == [
         ["genre=A", "genre=B", "year=new"]
     ]
     with pytest.raises(ServingError, match=r"Use \['a'\]"):
