@@ -354,3 +354,15 @@ def test_status_names_versions_and_which_one_answers(addrl, client, tmp_path):
     rows = [line.split() for line in _squeeze(out)]
     assert any(row[0] == "17" and row[-1] == "AVAILABLE" for row in rows)
     assert any(row[0] == "3" and row[-1] == "–" for row in rows)
+
+
+def test_status_says_why_a_version_is_not_served(addrl, client, tmp_path):
+    (tmp_path / "planted" / "serving" / "18").mkdir(parents=True)
+    bad = VersionStatus(18, "END", "DATA_LOSS", "cannot read\nsaved_model.pb")
+    client.status = lambda: [bad, VersionStatus(17, "AVAILABLE", "OK", "")]
+    code, out, _ = addrl("status", "planted")
+    assert code == 0
+    assert "version 18: cannot read saved_model.pb\n" in out and "version 17:" not in out
+    document = json.loads(addrl("status", "planted", "--json")[1])
+    assert document["server"] == {"18": "END", "17": "AVAILABLE"}
+    assert document["errors"] == {"18": "cannot read\nsaved_model.pb"}

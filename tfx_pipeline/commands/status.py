@@ -32,14 +32,17 @@ def run(options: argparse.Namespace) -> int:
     from tfx_pipeline.results import load_last_result
 
     place = workspace.Workspace(options.runs, options.preset)
-    states = load_states(options)
+    statuses = load_statuses(options)
     result = load_last_result(options.runs, options.preset)
     document = {
         "preset": options.preset,
         "versions": place.list_versions(),
         "retired": workspace.list_versions(place.retired),
         "address": options.address,
-        "server": states,
+        "server": None if statuses is None else {each.version: each.state for each in statuses},
+        "errors": {
+            each.version: each.error_message for each in statuses or () if each.error_message
+        },
         "last_run": None
         if result is None
         else {"metrics": result.metrics, "passed": result.passed, "pushed": result.pushed},
@@ -51,13 +54,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def load_states(options: argparse.Namespace) -> dict[int, str] | None:
-    """Asks the server for the state of each version; None where no server answers."""
+def load_statuses(options: argparse.Namespace) -> list[Any] | None:
+    """Asks the server for `serving.results.VersionStatus`; None where no server answers."""
     from serving.errors import ServingError
 
     try:
         with asking.make_client(options.address, options.timeout) as client:
-            return {status.version: status.state for status in client.status()}
+            return list(client.status())
     except ServingError:
         return None
 
@@ -76,6 +79,8 @@ def _print(document: dict[str, Any], place: workspace.Workspace) -> None:
         console.print(tables.make_rows_table("Pushed versions", columns, rows, text_columns=3))
     else:
         console.print(f"No version is pushed. Push one with `addrl run {place.preset}`.")
+    for version, message in document["errors"].items():
+        console.print(f"version {version}: {' '.join(message.split())}")
     if document["retired"]:
         console.print(f"rolled back: {', '.join(map(str, document['retired']))}")
     if states is None:
