@@ -68,7 +68,7 @@ class LocalServer:
         options: how to run.
 
     Raises:
-        OSError: a port is taken.
+        OSError: a port is taken, or the host is none of this machine's.
     """
 
     def __init__(self, options: ServerOptions):
@@ -78,13 +78,13 @@ class LocalServer:
         self._stop = threading.Event()
         self._rest = None
         if options.rest_api_port >= 0:
-            self._rest = RestServer(options.host, options.rest_api_port, self._backend)
+            self._rest = _make_rest_server(options, self._backend)
         self._grpc = _make_grpc_server(self._backend, options.threads)
         address = f"{options.host}:{options.port}"
         try:
             self.port = self._grpc.add_insecure_port(address)
         except RuntimeError as error:
-            raise OSError(f"cannot bind {address}") from error
+            raise _make_bind_error(options.host, "--port", options.port, error) from error
         self.rest_port = self._rest.server_address[1] if self._rest else -1
 
     def run(self) -> int:
@@ -171,6 +171,22 @@ class LocalServer:
             servable.close()
             raise
         return servable
+
+
+def _make_rest_server(options: ServerOptions, backend: Backend) -> RestServer:
+    try:
+        return RestServer(options.host, options.rest_api_port, backend)
+    # UnicodeError: a host that no name server can be asked for.
+    except (OSError, UnicodeError) as error:
+        flag, port = "--rest_api_port", options.rest_api_port
+        raise _make_bind_error(options.host, flag, port, error) from error
+
+
+def _make_bind_error(host: str, flag: str, port: int, error: Exception) -> OSError:
+    return OSError(
+        f"cannot listen on host {host!r}, {flag} {port} ({error}). Name an address of this machine "
+        "with --host (0.0.0.0 for all of them), and a free port."
+    )
 
 
 def _make_grpc_server(backend: Backend, threads: int) -> Any:
