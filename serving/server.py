@@ -128,7 +128,7 @@ def _find_port_problem(host: str, flag: str, port: int) -> str | None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, UnicodeError) as error:
             return (
                 f"{flag}: cannot listen on {host}:{port} ({error}). "
                 f"Stop what uses it, or pick another with {flag} (0 picks a free one)."

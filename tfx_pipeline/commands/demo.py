@@ -66,7 +66,9 @@ def _show(
     console.print()
     show_values = console.width >= tables.WIDTH_WITH_VALUES
     caption = "all weights neutral"
-    table = tables.make_recommendations_table(head, titles, None, caption, show_values)
+    table = tables.make_recommendations_table(
+        head, titles, None, caption, show_values, console.width
+    )
     console.print(table)
     raised = {
         name: client.recommend(user, k, attribute_weights={name: RAISED}, exclude_seen=True)
@@ -76,12 +78,17 @@ def _show(
     before = {item.item_id: rank for rank, item in enumerate(neutral.items, start=1)}
     caption = f"weight of {name} raised to {RAISED:g}"
     console.print()
-    table = tables.make_recommendations_table(raised[name], titles, before, caption, show_values)
+    table = tables.make_recommendations_table(
+        raised[name], titles, before, caption, show_values, console.width
+    )
     console.print(table)
     names = ", ".join(titles.get(item, item) for item in history)
     console.print(f"\nSomeone the model has never seen, who took {names}:\n")
     unknown = client.recommend("", k, history_ids=history)
-    console.print(tables.make_recommendations_table(unknown, titles, show_values=show_values))
+    table = tables.make_recommendations_table(
+        unknown, titles, show_values=show_values, width=console.width
+    )
+    console.print(table)
     console.print()
 
 
