@@ -12,17 +12,14 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 ROOT = Path(__file__).parents[1]
+# Files whose edits change a result; the results themselves and the documentation do not.
+MEASURED = ("addrl_keras", "tfx_pipeline", "serving", "schema", "scripts", "requirements.lock")
 
 
 def make_provenance(**what: Any) -> dict[str, Any]:
-    """Returns commit (with `-dirty` if sources were edited), date and machine, and `what`."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
+    """Returns commit (with `-dirty` if what was measured had been edited), machine and `what`."""
+    edited = _run_git("status", "--porcelain", "--", *MEASURED)
+    commit = _run_git("rev-parse", "--short=12", "HEAD") + ("-dirty" if edited else "")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "commit": commit,
@@ -31,6 +28,13 @@ def make_provenance(**what: Any) -> dict[str, Any]:
         "python": platform.python_version(),
         **what,
     }
+
+
+def _run_git(*arguments: str) -> str:
+    command = ["git", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def write_result(name: str, result: dict[str, Any]) -> Path:

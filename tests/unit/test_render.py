@@ -1,0 +1,53 @@
+"""Figures in the documentation come from the result files, and from nowhere else."""
+
+import pytest
+
+from benchmarks import render
+
+TEXT = "before\n<!-- figures: {} -->\nold\n<!-- end -->\nafter\n"
+
+
+@pytest.fixture
+def results(monkeypatch):
+    provenance = {"commit": "abc", "machine": "2 cores", "seed": 0}
+    row = {"recall_at_20": 0.25, "ndcg_at_20": 0.125}
+    known = {
+        "movielens": {
+            "provenance": provenance,
+            "evaluator": row,
+            "served": {**row, "num_users": 7},
+            "baselines": dict.fromkeys(("most_popular", "item_knn", "ease"), row),
+            "additivity": {"pairs": 1000, "largest_error_explain": 1.2e-6},
+        },
+        "first_run": {
+            "provenance": provenance,
+            "seconds": {"setup": 80.0, "first_run": 240.0, "second_run": 20.0},
+        },
+    }
+    monkeypatch.setattr(render, "load_result", known.__getitem__)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("accuracy", "| **AD-DRL, as served** | 0.2500 | 0.1250 |"),
+        ("agreement", "1,000 random pairs: 1.2e-06"),
+        ("times", "set-up 80 s, first `make run` 4.0 min, second 20 s"),
+    ],
+)
+def test_a_block_is_filled_and_filling_it_again_changes_nothing(results, name, expected):
+    filled = render.render(TEXT.format(name))
+    assert expected in filled and "old" not in filled
+    assert filled.startswith("before\n") and filled.endswith("after\n")
+    assert render.render(filled) == filled
+
+
+def test_an_unknown_block_is_refused_by_name(results):
+    with pytest.raises(ValueError, match="Received: 'acuracy'"):
+        render.render(TEXT.format("acuracy"))
+
+
+def test_readme_agrees_with_the_results():
+    for path in [render.ROOT / "README.md", *sorted((render.ROOT / "docs").glob("*.md"))]:
+        text = path.read_text(encoding="utf-8")
+        assert render.render(text) == text, f"{path.name}: run `python -m benchmarks.render`"
