@@ -17,6 +17,9 @@ RESIDUAL = "residual"
 MEMORY = "memory"
 OTHER = "(other)"
 
+ENCODERS = ("id", "text", "bag", "hub", "precomputed")
+PREPROCESSINGS = ("none", "wordpiece", "image")
+
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
@@ -90,9 +93,18 @@ class Modality:
         name: The modality's name.
         column: Column of the canonical `items` table (not used by the `id` encoder).
         encoder: `id` (a free embedding per item), `text` (a bag of the words of a string, weighted
-            by tf-idf) or `bag` (a bag of the entities of a list column, weighted by tf-idf).
+            by tf-idf), `bag` (a bag of the entities of a list column, weighted by tf-idf), `hub`
+            (a frozen tensorflow-hub module, run once per distinct content) or `precomputed` (the
+            column holds the vectors).
         max_tokens: Size of the vocabulary of a `text` or `bag` modality.
         min_count: Items a token must occur in to enter the vocabulary.
+        handle: Of a `hub` modality: an address or a local directory that `hub.load` takes, or the
+            name of an encoder that `addrl encoders build` makes.
+        preprocessing: Of a `hub` modality, what turns the column into the module's input: `none`
+            (the strings themselves), `wordpiece` (tokens of the module's own vocabulary) or `image`
+            (the column names a file; decoded, resized, scaled to 0..1).
+        max_missing_share: Of a `hub` or `precomputed` modality: the share of the items that may
+            lack it or have it broken; above it the run stops with their list.
     """
 
     name: str
@@ -100,19 +112,40 @@ class Modality:
     encoder: str = "bag"
     max_tokens: int = 20_000
     min_count: int = 2
+    handle: str = ""
+    preprocessing: str = "none"
+    max_missing_share: float = 0.5
 
     def validate(self) -> None:
         """Raises `ValueError` that names the field, the value received and what is allowed."""
         _validate_name("modality", self.name)
         owner = f"modality {self.name!r}"
-        _validate_choice(owner, "encoder", self.encoder, ("id", "text", "bag"))
+        _validate_choice(owner, "encoder", self.encoder, ENCODERS)
+        _validate_choice(owner, "preprocessing", self.preprocessing, PREPROCESSINGS)
         _validate_range(owner, "max_tokens", self.max_tokens, 1)
         _validate_range(owner, "min_count", self.min_count, 1)
+        _validate_range(owner, "max_missing_share", self.max_missing_share, 0.0, 1.0)
         if self.encoder != "id" and not self.column:
             raise ValueError(
                 f"{owner} with encoder {self.encoder!r} needs a column of the items table, as "
                 "all but 'id' do. Received: column=''"
             )
+        if self.encoder == "hub" and not self.handle:
+            raise ValueError(
+                f"{owner} with encoder 'hub' needs a handle: an address, a directory, or the name "
+                "of an encoder that `addrl encoders build` makes. Received: handle=''"
+            )
+        if self.encoder != "hub" and (self.handle or self.preprocessing != "none"):
+            raise ValueError(
+                f"{owner} with encoder {self.encoder!r} takes neither handle nor preprocessing; "
+                f"'hub' does. Received: handle={self.handle!r}, "
+                f"preprocessing={self.preprocessing!r}"
+            )
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether its features are dense vectors, made outside of Transform."""
+        return self.encoder in ("hub", "precomputed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -305,6 +338,11 @@ class Config:
     def content_modalities(self) -> tuple[Modality, ...]:
         """The modalities that are computed from an item's content, i.e. all but `id`."""
         return tuple(modality for modality in self.modalities if modality.encoder != "id")
+
+    @property
+    def vector_modalities(self) -> tuple[Modality, ...]:
+        """The modalities whose features are dense vectors, made outside of Transform."""
+        return tuple(modality for modality in self.modalities if modality.is_vector)
 
     @property
     def modality_names(self) -> tuple[str, ...]:

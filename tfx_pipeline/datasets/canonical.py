@@ -27,13 +27,18 @@ _ATTRIBUTE_KINDS = {
     "numeric": ("numeric",),
     "categorical": ("string", "strings", "int64", "int64s"),
 }
-_ENCODER_KINDS = {"text": ("string",), "bag": ("strings",)}
+_ENCODER_KINDS = {
+    "text": ("string",),
+    "bag": ("strings",),
+    "hub": ("string",),
+    "precomputed": ("vector",),
+}
 _ID_COLUMNS = {"user_id": "string", "item_id": "string"}
 _OPTIONAL_COLUMNS = {"timestamp": "int64", "weight": "float"}
 
 # Kinds that a column may be asked to have. Those that end in `s` are lists; `numeric` is any of the
-# first four, a list then holding one number at most.
-COLUMN_KINDS = ("int64", "float", "int64s", "floats", "string", "strings", "numeric")
+# first four, a list then holding one number at most. `vector` is a list of floats of any length.
+COLUMN_KINDS = ("int64", "float", "int64s", "floats", "string", "strings", "numeric", "vector")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +136,7 @@ def make_items_schema(columns: Mapping[str, str]) -> pa.Schema:
         "floats": pa.list_(pa.float32()),
         "string": pa.string(),
         "strings": pa.list_(pa.string()),
+        "vector": pa.list_(pa.float32()),
     }
     for name, kind in columns.items():
         if kind not in types:

@@ -42,12 +42,14 @@ _TESTS = {
     "floats": lambda kind: _is_list_of(kind, _is_float),
     "strings": _is_text_list,
     "numeric": lambda kind: _is_number(kind) or _is_list_of(kind, _is_number),
+    "vector": lambda kind: _is_list_of(kind, _is_float),
 }
 _WORDS = {
     "int64s": "list<int64>",
     "floats": "list<float>",
     "strings": "list<string>",
     "numeric": "int64 or float (or a list of one at most)",
+    "vector": "list<float>",
 }
 
 
