@@ -1,6 +1,7 @@
-"""What a pipeline is made of: data set, model, metrics and gates, one frozen dataclass a preset.
+"""What a pipeline is made of: data set, model, metrics and gates, in frozen dataclasses.
 
-Nothing here imports TensorFlow or TFX, so that `addrl --help` answers at once.
+The presets themselves are in `tfx_pipeline/presets/`, one file each. Nothing here imports
+TensorFlow or TFX, so that `addrl --help` answers at once.
 
 Example:
 >>> get_preset("planted").dataset
@@ -9,17 +10,13 @@ Example:
 
 import dataclasses
 import difflib
-from collections.abc import Callable
+import pathlib
 from typing import Any
 
-from addrl_keras.config import (
-    Attribute,
-    Config,
-    Modality,
-    ModelConfig,
-    StartConfig,
-    TrainingConfig,
-)
+from addrl_keras.config import Config
+
+# A folder that holds this file is a project: a data set of one's own, run by the folder's name.
+PROJECT_FILE = "addrl.toml"
 
 # Beam in this process. Two traps are avoided on purpose: `DirectRunner` first tries to download the
 # Prism runner from the network, and TFX packs itself into an sdist before every Beam component
@@ -76,6 +73,8 @@ class PipelineConfig:
         dataset: A key of `tfx_pipeline.datasets.DATASETS`.
         model: The model's configuration; attributes and modalities are named there and nowhere
             else.
+        schema: Where the schemas of the tables are: the name of a folder under `schema/`, or the
+            path of a folder (`tfx_pipeline.schemas.find_schema`).
         dataset_options: Options of the data set's adapter, as (name, value) pairs.
         k: Length of the list that Recall@k and NDCG@k look at.
         gates: Thresholds.
@@ -88,6 +87,7 @@ class PipelineConfig:
     name: str
     dataset: str
     model: Config
+    schema: str
     dataset_options: tuple[tuple[str, Any], ...] = ()
     k: int = 20
     gates: GateConfig = GateConfig()
@@ -112,90 +112,48 @@ class PipelineConfig:
         self.model.validate()
 
 
-def movielens() -> PipelineConfig:
-    """MovieLens-100K with release year, popularity, studio and genre; title and people.
-
-    Command: `addrl run movielens`. Expected on 2 cores: 3 minutes, from the cache half a minute.
-    Expected metric: Recall@20 .39, NDCG@20 .28, as `benchmarks/results/movielens.json` has them.
-    """
-    model = Config(
-        attributes=_MOVIE_ATTRIBUTES,
-        modalities=_MOVIE_MODALITIES,
-        start=StartConfig(
-            ease_lambda=30.0,
-            user_exponent=0.5,
-            side_information=(("genre", 5.0), ("title", 2.0)),
-        ),
-        model=ModelConfig(residual_dim=256, memory_size=128),
-    )
-    return PipelineConfig(
-        name="movielens",
-        dataset="movielens",
-        model=model,
-        # Below EASE, tuned as hard (.383, .280), there is nothing worth serving; the third digit
-        # is left to machines, whose arithmetic differs.
-        gates=GateConfig(min_recall=0.380, min_ndcg=0.278),
-    )
-
-
-def planted() -> PipelineConfig:
-    """A synthetic data set with planted tastes, for tests and for a first look.
-
-    Command: `addrl run planted`. Expected on 2 cores: 90 seconds, from the cache under 20 seconds.
-    Expected metric: Recall@20 above .6 (random: .17).
-    """
-    model = Config(
-        attributes=_MOVIE_ATTRIBUTES,
-        modalities=_MOVIE_MODALITIES,
-        start=StartConfig(ease_lambda=100.0, side_information=(("genre", 5.0), ("title", 5.0))),
-        model=ModelConfig(chunk_dim=8, residual_dim=16, memory_size=32, evidence=3),
-        training=TrainingConfig(content_epochs=3, epochs=2, batch_size=64, item_batch_size=64),
-    )
-    return PipelineConfig(
-        name="planted",
-        dataset="planted",
-        model=model,
-        gates=GateConfig(min_recall=0.4, min_ndcg=0.2, max_drop=0.05),
-    )
-
-
-_MOVIE_ATTRIBUTES = (
-    Attribute("year", "release_year", kind="numeric", bins=5, label="release year"),
-    Attribute("popularity", "popularity", kind="numeric", bins=5),
-    Attribute("studio", "studio"),
-    Attribute("genre", "genres"),
-)
-_MOVIE_MODALITIES = (
-    Modality("id", encoder="id"),
-    Modality("title", "title", encoder="text"),
-    Modality("people", "people", encoder="bag"),
-)
-
-PRESETS: dict[str, Callable[[], PipelineConfig]] = {"movielens": movielens, "planted": planted}
-
-
 def get_preset(name: str) -> PipelineConfig:
-    """Get a preset by name.
+    """Get a configuration by name: a preset, or a project in the working directory.
 
     Args:
-        name: A key of `PRESETS`.
+        name: A key of `tfx_pipeline.presets.PRESETS`, or a folder with an `addrl.toml`.
 
     Returns:
         The validated configuration.
 
     Raises:
-        ValueError: If there is no such preset; names the nearest and all of them.
+        ValueError: If there is neither; names the nearest preset and all of them.
     """
-    if name not in PRESETS:
+    from tfx_pipeline.presets import PRESETS  # Presets are made of this module's classes.
+
+    if name in PRESETS:
+        config = PRESETS[name]()
+    elif is_project(name):
+        from tfx_pipeline.projects import load_project
+
+        config = load_project(name)
+    else:
         near = difflib.get_close_matches(name, PRESETS, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
             f"There is no preset of this name. Received: {name!r}.{hint} "
-            f"Choose one of {', '.join(sorted(PRESETS))}."
+            f"Choose one of {', '.join(sorted(PRESETS))}, or make one for data of your own with "
+            f"`addrl init`, which writes NAME/{PROJECT_FILE}."
         )
-    config = PRESETS[name]()
     config.validate()
     return config
+
+
+def is_project(name: str) -> bool:
+    """Tell whether the working directory has a project of this name.
+
+    Args:
+        name: What a person gave as the name of a preset.
+
+    Returns:
+        True where it is a folder with an `addrl.toml`.
+    """
+    return bool(name) and pathlib.Path(name, PROJECT_FILE).is_file()
 
 
 def _validate_range(name: str, value: float, low: float, high: float) -> None:

@@ -47,7 +47,6 @@ def run(
     data_dir: str | os.PathLike | None = None,
     runs_dir: str | os.PathLike = "runs",
     cache_dir: str | os.PathLike = DEFAULT_CACHE_DIR,
-    schema_dir: str | os.PathLike | None = None,
     out: TextIO | None = None,
 ) -> RunResult:
     """Run a pipeline, from source files to a pushed model or a refusal.
@@ -59,7 +58,6 @@ def run(
         data_dir: Folder with source files; None has them fetched.
         runs_dir: Folder of all runs; this one's is named by the preset.
         cache_dir: Folder that keeps fetched files.
-        schema_dir: Folder of the schemas; the repository's by default.
         out: Where one line per component goes; standard output by default.
 
     Returns:
@@ -76,7 +74,7 @@ def run(
         progress = Progress(visible)
         started = time.monotonic()
         try:
-            runner = _run_steps(config, data_dir, root, cache_dir, schema_dir, progress)
+            runner = _run_steps(config, data_dir, root, cache_dir, progress)
             result = _make_result(config, runner, time.monotonic() - started, log)
         except Exception as error:
             _logger.exception("the run failed")
@@ -87,7 +85,7 @@ def run(
     return result
 
 
-def _run_steps(config, data_dir, root, cache_dir, schema_dir, progress):
+def _run_steps(config, data_dir, root, cache_dir, progress):
     """Write the data and run the pipeline over them."""
     os.environ["TF_USE_LEGACY_KERAS"] = "1"  # TFT and TFRS need it before TensorFlow is imported.
     progress.note("Starting TensorFlow and TFX ...")
@@ -97,8 +95,7 @@ def _run_steps(config, data_dir, root, cache_dir, schema_dir, progress):
     from tfx_pipeline.datasets.canonical import make_column_kinds, validate_canonical
 
     paths = pipeline.PipelinePaths(root)
-    schemas = pathlib.Path(schema_dir) if schema_dir else pipeline.SCHEMA_DIR
-    made = pipeline.make_pipeline(config, paths, schemas)
+    made = pipeline.make_pipeline(config, paths)
     progress.total = 1 + len(made.components)
     started = time.monotonic()
     progress.start(_DATA_STEP)

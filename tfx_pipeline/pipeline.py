@@ -23,9 +23,7 @@ from tfx_pipeline.components.trainer import CatalogueTrainer
 from tfx_pipeline.configs import PipelineConfig
 from tfx_pipeline.eval_config import make_eval_config
 from tfx_pipeline.fingerprint import compute_module_fingerprint
-
-SCHEMA_DIR = pathlib.Path(__file__).resolve().parents[1] / "schema"
-TABLES = ("interactions", "items")
+from tfx_pipeline.schemas import find_schema, get_schema_name
 
 _MODULES = "tfx_pipeline.modules"
 
@@ -71,20 +69,17 @@ class PipelinePaths:
         return self.root / "logs"
 
 
-def make_pipeline(
-    config: PipelineConfig, paths: PipelinePaths, schema_dir: pathlib.Path = SCHEMA_DIR
-) -> tfx.dsl.Pipeline:
+def make_pipeline(config: PipelineConfig, paths: PipelinePaths) -> tfx.dsl.Pipeline:
     """Make the TFX pipeline of a configuration.
 
     Args:
         config: The validated configuration.
         paths: Where to read and write; the canonical tables must be there when it runs.
-        schema_dir: Folder of `interactions.pbtxt` and `items.pbtxt`.
 
     Returns:
         The pipeline, to be run by any IR-based runner.
     """
-    gens, validated, gate = _make_data_components(paths, schema_dir)
+    gens, validated, gate = _make_data_components(config, paths)
     interactions = gens["interactions"].outputs["examples"]
     transform, trainer = _make_model_components(
         config, interactions, gens["items"].outputs["examples"], validated["items"]
@@ -108,29 +103,19 @@ def make_pipeline(
     )
 
 
-def stage_schema(table: str, schema_dir: pathlib.Path, target: pathlib.Path) -> str:
+def stage_schema(source: pathlib.Path, target: pathlib.Path) -> str:
     """Copy a schema to a path that names its content.
 
     ImportSchemaGen's cache looks at the path alone: an edited schema under the same name would
     never be read again.
 
     Args:
-        table: `interactions` or `items`.
-        schema_dir: Folder of the schemas.
+        source: The schema.
         target: Folder of the copies.
 
     Returns:
         Path of the copy.
-
-    Raises:
-        FileNotFoundError: If there is no such schema.
     """
-    source = schema_dir / f"{table}.pbtxt"
-    if not source.is_file():
-        raise FileNotFoundError(
-            f"There is no schema of the table {table!r}. Received: {source}. Restore the file; "
-            "schema/README.md says how to make one."
-        )
     content = source.read_bytes()
     folder = target / hashlib.sha256(content).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
@@ -140,7 +125,7 @@ def stage_schema(table: str, schema_dir: pathlib.Path, target: pathlib.Path) -> 
     return str(copy)
 
 
-def _make_data_components(paths: PipelinePaths, schema_dir: pathlib.Path):
+def _make_data_components(config: PipelineConfig, paths: PipelinePaths):
     """From files to checked examples, for both tables."""
     gens = {
         "interactions": make_interactions_gen(str(paths.data)),
@@ -152,7 +137,7 @@ def _make_data_components(paths: PipelinePaths, schema_dir: pathlib.Path):
         title = table.capitalize()
         statistics = tfx.components.StatisticsGen(examples=gen.outputs["examples"])
         schema = tfx.components.ImportSchemaGen(
-            schema_file=stage_schema(table, schema_dir, paths.schemas)
+            schema_file=stage_schema(find_schema(table, config.schema), paths.schemas)
         )
         validators[table] = tfx.components.ExampleValidator(
             statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
@@ -166,6 +151,8 @@ def _make_data_components(paths: PipelinePaths, schema_dir: pathlib.Path):
     gate = AnomalyGate(
         items=validators["items"].outputs["anomalies"],
         interactions=validators["interactions"].outputs["anomalies"],
+        items_schema=get_schema_name("items", config.schema),
+        interactions_schema=get_schema_name("interactions", config.schema),
         fingerprint=compute_module_fingerprint("tfx_pipeline.components.anomaly_gate"),
     )
     return gens, validated, gate
@@ -183,6 +170,7 @@ def _make_model_components(config: PipelineConfig, interactions, items, items_sc
         splits_config=transform_pb2.SplitsConfig(analyze=[ITEMS_SPLIT], transform=[ITEMS_SPLIT]),
         custom_config={
             "model": features,
+            "schema": get_schema_name("items", config.schema),
             "fingerprint": compute_module_fingerprint(
                 "addrl_keras.config", f"{_MODULES}.addrl_preprocessing"
             ),

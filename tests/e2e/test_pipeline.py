@@ -225,18 +225,16 @@ def test_an_attribute_without_a_column_stops_before_anything_runs(planted_run, t
 
 
 def test_anomalous_data_stop_the_run_with_the_column_and_the_remedy(planted_run, tmp_path):
-    from tfx_pipeline.pipeline import SCHEMA_DIR
+    from tfx_pipeline.schemas import find_schema
 
-    schemas = tmp_path / "schema"
-    schemas.mkdir()
-    for table in ("items", "interactions"):
-        text = (SCHEMA_DIR / f"{table}.pbtxt").read_text()
-        (schemas / f"{table}.pbtxt").write_text(text.replace('name: "studio"', 'name: "label"'))
+    text = find_schema("items", "movielens").read_text()
+    (tmp_path / "items.pbtxt").write_text(text.replace('name: "studio"', 'name: "label"'))
+    config = dataclasses.replace(get_preset("planted"), schema=str(tmp_path))
     with pytest.raises(PipelineError) as caught:
-        _rerun(planted_run, schema_dir=schemas)
+        _rerun(planted_run, config)
     assert caught.value.component == "AnomalyGate"
     assert "items/*.parquet: column 'studio'" in str(caught.value)
-    assert "Add it to schema/items.pbtxt" in str(caught.value)
+    assert f"Add it to {tmp_path}/items.pbtxt" in str(caught.value)
     assert "column 'label'" in str(caught.value)
     kept = json.loads((planted_run.runs_dir / "planted" / "result.json").read_text())
     assert kept["pushed"], "a failed run must not replace the last result"

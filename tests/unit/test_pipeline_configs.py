@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from addrl_keras.config import Attribute
-from tfx_pipeline.configs import PRESETS, GateConfig, get_preset
+from tfx_pipeline.configs import GateConfig, get_preset
+from tfx_pipeline.presets import PRESETS
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

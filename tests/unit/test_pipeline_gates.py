@@ -4,6 +4,8 @@ import pathlib
 
 import pytest
 
+SCHEMAS = ("schema/movielens/items.pbtxt", "schema/interactions.pbtxt")
+
 
 @pytest.fixture
 def make_anomalies(tmp_path):
@@ -33,8 +35,9 @@ def make_anomalies(tmp_path):
 def test_no_anomaly_passes(make_anomalies):
     from tfx_pipeline.components.anomaly_gate import validate_no_anomalies
 
+    items = make_anomalies("t", {"catalogue": {}})
     interactions = make_anomalies("i", {"train": {}, "validation": {}, "test": {}})
-    assert validate_no_anomalies(make_anomalies("t", {"catalogue": {}}), interactions) == 4
+    assert validate_no_anomalies(items, interactions, *SCHEMAS) == 4
 
 
 def test_anomalies_of_both_tables_are_listed_with_file_column_and_remedy(make_anomalies):
@@ -46,11 +49,11 @@ def test_anomalies_of_both_tables_are_listed_with_file_column_and_remedy(make_an
     dropped = ("FEATURE_TYPE_LOW_FRACTION_PRESENT", "The feature was present in fewer examples.")
     interactions = make_anomalies("i", {"train": {}, "test": {"user_id": dropped}})
     with pytest.raises(DataAnomalyError) as caught:
-        validate_no_anomalies(items, interactions)
+        validate_no_anomalies(items, interactions, *SCHEMAS)
     text = str(caught.value)
     assert "2 anomalies" in text
     assert "items/*.parquet: column 'brand'" in text
-    assert "Add it to schema/items.pbtxt" in text
+    assert "Add it to schema/movielens/items.pbtxt" in text
     assert "interactions/test/*.parquet: column 'user_id': The feature was present" in text
 
 
@@ -60,11 +63,12 @@ def _check_schema(table, rows):
     import tensorflow_data_validation as tfdv
 
     from tfx_pipeline.components.anomaly_gate import find_anomalies
-    from tfx_pipeline.pipeline import SCHEMA_DIR
+    from tfx_pipeline.schemas import find_schema
 
     statistics = tfdv.generate_statistics_from_dataframe(pd.DataFrame(rows))
-    schema = tfdv.load_schema_text(str(SCHEMA_DIR / f"{table}.pbtxt"))
-    return find_anomalies(table, tfdv.validate_statistics(statistics, schema), f"{table}/*.parquet")
+    schema = tfdv.load_schema_text(str(find_schema(table, "movielens")))
+    found = tfdv.validate_statistics(statistics, schema)
+    return find_anomalies(f"schema/{table}.pbtxt", found, f"{table}/*.parquet")
 
 
 INTERACTIONS = [{"user_id": "u", "item_id": "a"}, {"user_id": "v", "item_id": "b"}]
@@ -264,15 +268,27 @@ def test_receipts_of_replaced_pushes_go_and_refusals_stay(tmp_path):
 
 
 def test_a_schema_is_staged_by_content(tmp_path):
-    from tfx_pipeline.pipeline import SCHEMA_DIR, stage_schema
+    from tfx_pipeline.pipeline import stage_schema
 
-    schemas = tmp_path / "schema"
-    schemas.mkdir()
-    (schemas / "items.pbtxt").write_bytes((SCHEMA_DIR / "items.pbtxt").read_bytes())
-    first = stage_schema("items", schemas, tmp_path / "copies")
-    assert first == stage_schema("items", schemas, tmp_path / "copies")
-    (schemas / "items.pbtxt").write_text('feature { name: "x" type: INT }')
-    second = stage_schema("items", schemas, tmp_path / "copies")
+    schema = tmp_path / "items.pbtxt"
+    schema.write_text('feature { name: "a" type: INT }')
+    first = stage_schema(schema, tmp_path / "copies")
+    assert first == stage_schema(schema, tmp_path / "copies")
+    schema.write_text('feature { name: "x" type: INT }')
+    second = stage_schema(schema, tmp_path / "copies")
     assert first != second and "x" in pathlib.Path(second).read_text()
-    with pytest.raises(FileNotFoundError, match=r"'interactions'.*schema/README"):
-        stage_schema("interactions", schemas, tmp_path / "copies")
+
+
+def test_a_schema_is_found_by_name_or_path_and_interactions_are_common(tmp_path):
+    from tfx_pipeline.schemas import find_schema, get_schema_name
+
+    assert get_schema_name("items", "movielens") == SCHEMAS[0]
+    with pytest.raises(FileNotFoundError, match=r"'items'.*schema/README"):
+        find_schema("items", tmp_path)
+    assert get_schema_name("interactions", tmp_path) == SCHEMAS[1]
+    for table in ("items", "interactions"):
+        (tmp_path / f"{table}.pbtxt").touch()
+        assert find_schema(table, tmp_path) == tmp_path / f"{table}.pbtxt"
+        assert get_schema_name(table, tmp_path) == str(tmp_path / f"{table}.pbtxt")
+    with pytest.raises(FileNotFoundError, match="'interactions'"):
+        find_schema("interactions", tmp_path / "nowhere")

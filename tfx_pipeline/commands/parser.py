@@ -84,10 +84,11 @@ def add_address(parser: argparse.ArgumentParser) -> None:
 
 
 def preset_name(text: str) -> str:
-    """Returns the name of a preset, if there is one."""
-    from tfx_pipeline.configs import PRESETS
+    """Returns the name of a preset or of a project in the working directory, if there is one."""
+    from tfx_pipeline.configs import is_project
+    from tfx_pipeline.presets import PRESETS
 
-    if text not in PRESETS:
+    if text not in PRESETS and not is_project(text):
         raise argparse.ArgumentTypeError(
             f"no such preset. Received: {text!r}.{suggest(text, PRESETS)} "
             f"Choose one of {', '.join(sorted(PRESETS))}."

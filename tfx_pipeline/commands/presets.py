@@ -18,7 +18,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command."""
-    from tfx_pipeline.configs import PRESETS, get_preset
+    from tfx_pipeline.configs import get_preset
+    from tfx_pipeline.presets import PRESETS
 
     configs = {name: get_preset(name) for name in sorted(PRESETS)}
     if options.json:

@@ -22,18 +22,17 @@ class DataAnomalyError(DataError):
     """Raised where statistics of the data contradict the schema."""
 
 
-def find_anomalies(table: str, anomalies: anomalies_pb2.Anomalies, files: str) -> list[str]:
+def find_anomalies(schema: str, anomalies: anomalies_pb2.Anomalies, files: str) -> list[str]:
     """Word the anomalies of one split.
 
     Args:
-        table: `items` or `interactions`; its schema is `schema/<table>.pbtxt`.
+        schema: How messages name the table's schema, such as `schema/interactions.pbtxt`.
         anomalies: What ExampleValidator found.
         files: Pattern of the files looked at, in the canonical directory.
 
     Returns:
         One line per anomaly: where, which column, what, and the remedy.
     """
-    schema = f"schema/{table}.pbtxt"
     lines = []
     for column, info in sorted(anomalies.anomaly_info.items()):
         is_new = any(reason.type == _NEW_COLUMN for reason in info.reason)
@@ -67,12 +66,19 @@ def load_anomalies(artifact: ExampleAnomalies) -> dict[str, anomalies_pb2.Anomal
     return result
 
 
-def validate_no_anomalies(items: ExampleAnomalies, interactions: ExampleAnomalies) -> int:
+def validate_no_anomalies(
+    items: ExampleAnomalies,
+    interactions: ExampleAnomalies,
+    items_schema: str,
+    interactions_schema: str,
+) -> int:
     """Validate that neither table has an anomaly.
 
     Args:
         items: Anomalies of the items.
         interactions: Anomalies of the interactions.
+        items_schema: How messages name the schema of the items.
+        interactions_schema: How they name the schema of the interactions.
 
     Returns:
         Number of splits that were looked at.
@@ -82,10 +88,10 @@ def validate_no_anomalies(items: ExampleAnomalies, interactions: ExampleAnomalie
     """
     lines = []
     splits = 0
-    for table, artifact in (("items", items), ("interactions", interactions)):
+    for schema, artifact in ((items_schema, items), (interactions_schema, interactions)):
         for split, anomalies in load_anomalies(artifact).items():
             pattern = ITEMS_PATTERN if split == ITEMS_SPLIT else INTERACTIONS_PATTERN
-            lines += find_anomalies(table, anomalies, pattern.format(split=split))
+            lines += find_anomalies(schema, anomalies, pattern.format(split=split))
             splits += 1
     if lines:
         raise DataAnomalyError(
@@ -100,11 +106,13 @@ def AnomalyGate(  # noqa: N802 (components are named like classes)
     items: tfx.dsl.components.InputArtifact[ExampleAnomalies],
     interactions: tfx.dsl.components.InputArtifact[ExampleAnomalies],
     blessing: tfx.dsl.components.OutputArtifact[DataBlessing],
+    items_schema: tfx.dsl.components.Parameter[str],
+    interactions_schema: tfx.dsl.components.Parameter[str],
     fingerprint: tfx.dsl.components.Parameter[str],
 ) -> None:
     """Stop the run where ExampleValidator found an anomaly in either table."""
     del fingerprint  # A parameter only so that an edit of this file runs the gate again.
-    splits = validate_no_anomalies(items, interactions)
+    splits = validate_no_anomalies(items, interactions, items_schema, interactions_schema)
     os.makedirs(blessing.uri, exist_ok=True)
     with open(os.path.join(blessing.uri, REPORT), "w", encoding="utf-8") as file:
         json.dump({"splits": splits, "anomalies": 0}, file)

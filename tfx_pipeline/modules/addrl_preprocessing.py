@@ -34,7 +34,8 @@ def preprocessing_fn(
 
     Args:
         inputs: Sparse columns of the items table, `[batch, none]`.
-        custom_config: Has the model's configuration as `model`.
+        custom_config: Has the model's configuration as `model`, and as `schema` how messages name
+            the schema of the items.
 
     Returns:
         The outputs named in this module's docstring, sparse, `[batch, none]`.
@@ -43,7 +44,7 @@ def preprocessing_fn(
         ValueError: If the configuration names a column that the schema lacks.
     """
     config = Config.from_dict(custom_config["model"])
-    _validate_columns(config, inputs)
+    _validate_columns(config, inputs, custom_config.get("schema", "the schema of the items"))
     outputs: dict[str, Any] = {"item_id": inputs["item_id"]}
     if "title" in inputs:
         outputs["title"] = inputs["title"]
@@ -54,11 +55,11 @@ def preprocessing_fn(
     return outputs
 
 
-def _validate_columns(config: Config, inputs: Mapping[str, Any]) -> None:
+def _validate_columns(config: Config, inputs: Mapping[str, Any], schema: str) -> None:
     missing = [name for name in config.columns if name not in inputs]
     if missing:
         raise ValueError(
-            f"The configuration names columns that schema/items.pbtxt lacks: {', '.join(missing)}. "
+            f"The configuration names columns that {schema} lacks: {', '.join(missing)}. "
             f"Received: {', '.join(sorted(inputs))}. Add them to the schema, or take them out of "
             "the configuration."
         )

@@ -1,0 +1,13 @@
+"""Presets: what can be run by name, one file each.
+
+A preset is a function without arguments that returns a `PipelineConfig`; its docstring says the
+command, the expected time and the expected metric. Nothing here imports TensorFlow or TFX.
+"""
+
+from collections.abc import Callable
+
+from tfx_pipeline.configs import PipelineConfig
+from tfx_pipeline.presets.movielens import movielens
+from tfx_pipeline.presets.planted import planted
+
+PRESETS: dict[str, Callable[[], PipelineConfig]] = {"movielens": movielens, "planted": planted}
