@@ -8,9 +8,10 @@ ROOT = Path(__file__).parent
 VERSION: dict[str, str] = {}
 exec((ROOT / "addrl_keras" / "version.py").read_text(), VERSION)
 
-# Ranges that are known to work together; requirements.lock fixes one exact set. tensorflow-hub is
-# absent on purpose: nothing here imports it, and TFX pins it below 0.16, which cannot be imported
-# beside TensorFlow 2.21. A plain `pip install .` leaves that pin; the lock overrides it.
+# Ranges that are known to work together; requirements.lock fixes one exact set. tensorflow-hub, which
+# loads the encoders, is absent on purpose: TFX brings it, but pins it below 0.16, which cannot be
+# imported beside TensorFlow 2.21, and a range here that contradicts TFX's would leave pip without
+# an answer. The lock overrides that pin; so install the lock first.
 INSTALL_REQUIRES = [
     "apache-beam>=2.77,<3",
     "grpcio>=1.60",
@@ -18,6 +19,7 @@ INSTALL_REQUIRES = [
     "ml-metadata>=1.21,<1.22",
     "numpy>=2.0,<3",
     "pandas>=2.2,<3",
+    "pillow>=11",
     "protobuf>=6.33,<7",
     "pyarrow>=18,<19",
     "rich>=13",
@@ -32,6 +34,7 @@ INSTALL_REQUIRES = [
     "tf-keras>=2.21,<2.22",
     "tfx>=1.21,<1.22",
     "tfx-bsl>=1.21,<1.22",
+    "tokenizers>=0.20,<1",
 ]
 TEST_REQUIRES = ["hypothesis>=6", "pytest>=8", "pytest-timeout>=2"]
 EXTRAS_REQUIRE = {

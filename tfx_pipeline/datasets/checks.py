@@ -162,18 +162,19 @@ def find_bad_items(items: pa.Table) -> list[str]:
     return problems
 
 
-def find_bad_numbers(items: pa.Table) -> list[str]:
+def find_bad_numbers(items: pa.Table, vectors: Collection[str] = ()) -> list[str]:
     """Find lists of more than one number; a numeric attribute has one value or none.
 
     Args:
         items: The columns of the items table.
+        vectors: Columns that are to hold vectors, and so are left out.
 
     Returns:
         One message per problem.
     """
     problems = []
     for name, column in zip(items.column_names, items.columns, strict=True):
-        if _is_list_of(column.type, _is_number):
+        if name not in vectors and _is_list_of(column.type, _is_number):
             longer = pc.sum(pc.greater(pc.list_value_length(column), 1)).as_py() or 0
             if longer:
                 problems.append(

