@@ -13,8 +13,12 @@ from tfx_pipeline.datasets.errors import DataError
 
 # Where each adapter lives; imported when asked for, because Beam takes seconds to import.
 DATASETS = {
+    "gift_cards": "tfx_pipeline.datasets.gift_cards:GiftCards",
+    "hm": "tfx_pipeline.datasets.hm:HandM",
     "movielens": "tfx_pipeline.datasets.movielens:MovieLens",
     "planted": "tfx_pipeline.datasets.planted:Planted",
+    "tables": "tfx_pipeline.datasets.user_tables:UserTables",
+    "toys": "tfx_pipeline.datasets.toys:Toys",
 }
 
 
