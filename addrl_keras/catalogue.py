@@ -11,6 +11,8 @@ import scipy.sparse
 
 from addrl_keras.config import Config
 
+Features = scipy.sparse.csr_matrix | np.ndarray
+
 
 @dataclasses.dataclass(frozen=True)
 class AttributeValues:
@@ -48,13 +50,13 @@ class Catalogue:
     Args:
         item_ids: The `num_items` ids; their order is the model's internal item index.
         values: `AttributeValues` by attribute name.
-        features: CSR `[num_items, dim]` by name of content modality. An empty row is a missing
-            modality.
+        features: Float `[num_items, dim]` by name of content modality, CSR for bags and dense for
+            vectors. A row of zeros is a missing modality.
     """
 
     item_ids: tuple[str, ...]
     values: Mapping[str, AttributeValues]
-    features: Mapping[str, scipy.sparse.csr_matrix]
+    features: Mapping[str, Features]
 
     @property
     def num_items(self) -> int:
@@ -83,7 +85,7 @@ class Catalogue:
             self._validate_part("modality", modality.name, feature, list(self.features))
 
     def _validate_part(
-        self, what: str, name: str, matrix: scipy.sparse.csr_matrix | None, known: list[str]
+        self, what: str, name: str, matrix: Features | None, known: list[str]
     ) -> None:
         if matrix is None:
             raise ValueError(f"The catalogue lacks the {what} {name!r}. It has: {sorted(known)}")
@@ -92,12 +94,13 @@ class Catalogue:
                 f"The {what} {name!r} must have one row per item, {self.num_items}. "
                 f"Received: shape {matrix.shape}"
             )
-        if not np.isfinite(matrix.data).all():
+        stored = matrix.data if scipy.sparse.issparse(matrix) else matrix
+        bad = ~np.isfinite(stored)
+        if bad.any():
             row = int(np.flatnonzero(~np.isfinite(np.asarray(matrix.sum(axis=1)).ravel()))[0])
             raise ValueError(
                 f"The {what} {name!r} must be finite; leave a row empty where nothing is known. "
-                f"Received: {matrix.data[~np.isfinite(matrix.data)][0]} for item "
-                f"{self.item_ids[row]!r}"
+                f"Received: {stored[bad][0]} for item {self.item_ids[row]!r}"
             )
 
 
@@ -217,6 +220,31 @@ def binarize(matrix: scipy.sparse.spmatrix) -> scipy.sparse.csr_matrix:
     csr.eliminate_zeros()
     csr.data[:] = 1.0
     return csr
+
+
+def take_rows(features: Features, rows: np.ndarray | slice) -> np.ndarray:
+    """Returns some rows of sparse or dense features as a dense float32 array."""
+    part = features[rows]
+    return np.asarray(part.toarray() if scipy.sparse.issparse(part) else part, np.float32)
+
+
+def compute_similarity(rows: Features, columns: Features) -> np.ndarray:
+    """Computes the cosines between two sets of items, 0 where either has a row of zeros.
+
+    Args:
+        rows: Features `[num_rows, dim]`, sparse or dense.
+        columns: Features `[num_columns, dim]` of the same modality.
+
+    Returns:
+        Float32 `[num_rows, num_columns]`.
+    """
+    if scipy.sparse.issparse(rows):
+        return (normalize_rows(rows) @ normalize_rows(columns).T).toarray()
+    left, right = (
+        part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12)
+        for part in (np.asarray(rows, np.float32), np.asarray(columns, np.float32))
+    )
+    return left @ right.T
 
 
 def normalize_rows(matrix: scipy.sparse.spmatrix, order: int = 2) -> scipy.sparse.csr_matrix:

@@ -13,14 +13,14 @@ becomes a residual tower of low rank and a sparse memory of its largest remainin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse
 
 from addrl_keras.baselines.ease import compute_ease_weights, compute_user_weighted_gram
-from addrl_keras.catalogue import Catalogue, normalize_rows
+from addrl_keras.catalogue import Catalogue, Features, compute_similarity
 from addrl_keras.config import StartConfig
 
 
@@ -39,12 +39,16 @@ def compute_gram(
     """
     gram = compute_user_weighted_gram(history, start.user_exponent)
     for name, weight in start.side_information:
-        if name in catalogue.values:
-            rows = normalize_rows(catalogue.values[name].matrix)
-        else:
-            rows = normalize_rows(catalogue.features[name])
-        gram += weight * (rows @ rows.T).toarray()
+        rows = get_evidence(catalogue, name)
+        gram += weight * compute_similarity(rows, rows)
     return gram
+
+
+def get_evidence(catalogue: Catalogue, name: str) -> Features:
+    """Gets the rows `[num_items, dim]` of an attribute's values or a modality's features."""
+    if name in catalogue.values:
+        return catalogue.values[name].matrix
+    return catalogue.features[name]
 
 
 def compute_teacher(
@@ -119,15 +123,51 @@ def compute_residual_tower(
     Returns:
         `(query, item)`, both float32 `[num_items, dim]`.
     """
-    # R' X' diag(n)^-1 X R: no matrix of users by items is ever dense.
-    covariance = remainder.T @ compute_user_weighted_gram(history, 1.0) @ remainder
+    counts = np.maximum(np.asarray(history.sum(axis=1)).ravel(), 1.0)
+    users = scipy.sparse.csr_matrix(scipy.sparse.diags((counts**-0.5).astype(np.float32)) @ history)
+
+    def covariance(block: np.ndarray) -> np.ndarray:
+        # R' X' diag(n)^-1 X R: no matrix of users by items is ever dense.
+        return remainder.T @ (users.T @ (users @ (remainder @ block)))
+
     num_items = remainder.shape[0]
     rank = min(dim, num_items)
-    _, vectors = scipy.linalg.eigh(covariance, subset_by_index=(num_items - rank, num_items - 1))
+    vectors = compute_top_eigenvectors(covariance, num_items, rank, generator)
     rotation, _ = np.linalg.qr(generator.standard_normal((rank, rank)))
     item = np.zeros((num_items, dim), np.float32)
     item[:, :rank] = vectors @ rotation
     return (remainder @ item).astype(np.float32), item
+
+
+def compute_top_eigenvectors(
+    apply: Callable[[np.ndarray], np.ndarray],
+    size: int,
+    rank: int,
+    generator: np.random.Generator,
+    iterations: int = 6,
+) -> np.ndarray:
+    """Computes the leading eigenvectors of a symmetric positive semi-definite operator.
+
+    Block power iteration with a margin (Halko, Martinsson and Tropp 2011, algorithm 4.4): a few
+    products with the operator, where a dense solver would need a number cubic in `size`.
+
+    Args:
+        apply: Multiplies the operator with a block `[size, columns]`.
+        size: Rows of the operator.
+        rank: Eigenvectors wanted, at most `size`.
+        generator: For the first block.
+        iterations: Products; more of them separate close eigenvalues better.
+
+    Returns:
+        Float32 `[size, rank]`, orthonormal columns, in ascending order of eigenvalue.
+    """
+    width = min(size, rank + max(16, rank // 2))
+    block = generator.standard_normal((size, width)).astype(np.float32)
+    for _ in range(iterations):
+        block, _ = np.linalg.qr(apply(block))
+    small = block.T @ apply(block)
+    _, vectors = scipy.linalg.eigh((small + small.T) / 2, subset_by_index=(width - rank, width - 1))
+    return np.asarray(block @ vectors, dtype=np.float32)
 
 
 def compute_memory(remainder: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,11 +7,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import scipy.sparse
 from keras import ops
 
 from addrl_keras.callbacks import FiniteLosses
-from addrl_keras.catalogue import Catalogue
+from addrl_keras.catalogue import Catalogue, Features, take_rows
 from addrl_keras.config import Config
 from addrl_keras.layers.chunking import ChunkedProjection
 from addrl_keras.layers.fusion import FusionAttention
@@ -145,7 +144,7 @@ class ItemBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        features: Sequence[scipy.sparse.csr_matrix],
+        features: Sequence[Features],
         labels: Sequence[np.ndarray],
         batch_size: int,
         seed: int,
@@ -160,7 +159,7 @@ class ItemBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
         rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        features = tuple(feature[rows].toarray() for feature in self._features)
+        features = tuple(take_rows(feature, rows) for feature in self._features)
         return features, tuple(label[rows] for label in self._labels)
 
     def on_epoch_end(self) -> None:
@@ -190,7 +189,7 @@ def compute_distributions(
     batch_size = config.training.item_batch_size
     for start in range(0, catalogue.num_items, batch_size):
         rows = slice(start, start + batch_size)
-        outputs = tower([feature[rows].toarray() for feature in features])
+        outputs = tower([take_rows(feature, rows) for feature in features])
         weights[rows] = ops.convert_to_numpy(outputs["weights"])[:, : len(config.attributes)]
         has_content = ops.convert_to_numpy(ops.any(outputs["present"], axis=1))
         for k, logits in enumerate(outputs["logits"]):
