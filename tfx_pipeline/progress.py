@@ -2,14 +2,36 @@
 
 TensorFlow, Beam and TFX write through Python's logging, through absl, and from C++ straight to file
 descriptor 2. Only redirecting the descriptors themselves catches all three.
+
+A step that takes long tells how far it is through `report`, from wherever it runs: on this machine
+it reaches the person, on a worker elsewhere that worker's log.
 """
 
 import contextlib
+import logging
 import os
 import pathlib
 import sys
+import time
 from collections.abc import Iterator
 from typing import TextIO
+
+# How often a line that is written over, or a new line where that cannot be, is printed at most.
+_SECONDS_PER_UPDATE = 0.2
+_SECONDS_PER_LINE = 10.0
+_ERASE = "\r\x1b[K"
+
+_reports = logging.getLogger(f"{__name__}.reports")
+
+
+def report(text: str, is_result: bool = False) -> None:
+    """Report how far the step is that goes on, or what it found.
+
+    Args:
+        text: A line, such as `image 1,024 of 4,006`.
+        is_result: Whether it stays; else it is replaced by the next one.
+    """
+    _reports.info(text, extra={"is_result": is_result})
 
 
 class Progress:
@@ -24,6 +46,8 @@ class Progress:
         self._out = out
         self.total = total
         self._index = 0
+        self._updated = -_SECONDS_PER_LINE
+        self._is_open = False  # Whether the last line is one that is written over.
 
     def start(self, name: str) -> None:
         """Print that a step starts.
@@ -52,12 +76,56 @@ class Progress:
         Args:
             text: The line.
         """
-        print(text, file=self._out, flush=True)
+        start = _ERASE if self._is_open else ""
+        self._is_open = False
+        print(f"{start}{text}", file=self._out, flush=True)
+
+    def update(self, text: str) -> None:
+        """Print how far a step is: over the last such line on a terminal, else now and then.
+
+        Args:
+            text: The line.
+        """
+        is_terminal = self._out.isatty()
+        wait = _SECONDS_PER_UPDATE if is_terminal else _SECONDS_PER_LINE
+        if time.monotonic() - self._updated < wait:
+            return
+        self._updated = time.monotonic()
+        if not is_terminal:
+            self.note(text)
+            return
+        print(f"{_ERASE if self._is_open else ''}{text}", end="", file=self._out, flush=True)
+        self._is_open = True
+
+    @contextlib.contextmanager
+    def listen(self) -> Iterator[None]:
+        """Print what `report` gets while the context lasts."""
+        handler = _ReportHandler(self)
+        level = _reports.level
+        _reports.addHandler(handler)
+        _reports.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            _reports.removeHandler(handler)
+            _reports.setLevel(level)
 
     def _print(self, text: str) -> None:
         width = len(str(self.total))
         place = f"[{self._index:{width}}/{self.total}] " if self.total else ""
         self.note(f"{place}{text}")
+
+
+class _ReportHandler(logging.Handler):
+    """Hands reports on to what prints them."""
+
+    def __init__(self, progress: Progress):
+        super().__init__()
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        show = self._progress.note if record.is_result else self._progress.update
+        show(f"      {record.getMessage()}")
 
 
 @contextlib.contextmanager

@@ -7,3 +7,9 @@ class DataBlessing(Artifact):
     """The verdict of the AnomalyGate; it exists only where the data passed."""
 
     TYPE_NAME = "AddrlDataBlessing"
+
+
+class ModalityReport(Artifact):
+    """Which items lack a modality and why, and how much was encoded (`encoders/report.py`)."""
+
+    TYPE_NAME = "AddrlModalityReport"
