@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from tfx_pipeline.configs import PipelineConfig
+from tfx_pipeline.datasets.local_sources import validate_data_dir
 from tfx_pipeline.progress import Progress, redirect_output
 from tfx_pipeline.results import (
     PipelineError,
@@ -55,7 +56,7 @@ def run(
 
     Args:
         config: What to run.
-        data_dir: Folder with source files; None has them fetched.
+        data_dir: Folder with source files; None has them fetched, where the data set can be.
         runs_dir: Folder of all runs; this one's is named by the preset.
         cache_dir: Folder that keeps fetched files.
         out: Where one line per component goes; standard output by default.
@@ -87,6 +88,7 @@ def run(
 
 def _run_steps(config, data_dir, root, cache_dir, progress):
     """Write the data and run the pipeline over them."""
+    validate_data_dir(config.dataset, data_dir)  # Before the long wait for the imports.
     os.environ["TF_USE_LEGACY_KERAS"] = "1"  # TFT and TFRS need it before TensorFlow is imported.
     progress.note("Starting TensorFlow and TFX ...")
     from tfx_pipeline import datasets, pipeline

@@ -46,18 +46,20 @@ def write_canonical(
     columns: Mapping[str, str],
     num_shards: int = 1,
     beam_args: Iterable[str] = (),
+    timestamp: bool = True,
 ) -> canonical.CanonicalReport:
     """Write both tables of the canonical form with a pipeline of their own, and validate them.
 
     Args:
         make_tables: Gets the pipeline and returns the interactions, a PCollection of (split, row)
-            whose rows have `user_id`, `item_id` and `timestamp`, and the items, a PCollection of
-            dictionaries.
+            whose rows have `user_id`, `item_id` and, unless there are none, `timestamp`, and the
+            items, a PCollection of dictionaries.
         directory: Empty directory to write into.
         columns: Kind of each item column beside `item_id` and `title`, as `make_items_schema`
             takes them.
         num_shards: Number of files of the items and of each split.
         beam_args: Options of the Beam pipeline.
+        timestamp: Whether the interactions have times.
 
     Returns:
         The counts of what was written.
@@ -70,7 +72,7 @@ def write_canonical(
         _ = interactions | WriteCanonical(
             items,
             str(directory),
-            canonical.make_interactions_schema(),
+            canonical.make_interactions_schema(timestamp),
             canonical.make_items_schema(columns),
             num_shards,
         )
@@ -116,6 +118,26 @@ def AttachPopularity(items, interactions):  # noqa: N802 (Beam names transforms 
         {"items": keyed, "counts": counts}
         | "JoinCounts" >> beam.CoGroupByKey()
         | "SetPopularity" >> beam.FlatMap(_set_popularity)
+    )
+
+
+@beam.ptransform_fn
+def AttachColumn(items, values, column):  # noqa: N802
+    """Attach a column to the items, from values computed elsewhere.
+
+    Args:
+        items: PCollection of items, dictionaries with `item_id`.
+        values: PCollection of (item_id, value), one per item at most.
+        column: Name of the column.
+
+    Returns:
+        PCollection of the items with the column, None where there is no value.
+    """
+    keyed = items | "KeyByItem" >> beam.Map(lambda item: (item["item_id"], item))
+    return (
+        {"items": keyed, "values": values}
+        | "Join" >> beam.CoGroupByKey()
+        | "Set" >> beam.FlatMap(_set_column, column)
     )
 
 
@@ -200,6 +222,14 @@ def _set_popularity(joined: tuple[str, Mapping[str, Iterable[Any]]]) -> list[dic
     _, groups = joined
     count = sum(groups["counts"])
     return [{**item, "popularity": [count]} for item in groups["items"]]
+
+
+def _set_column(
+    joined: tuple[str, Mapping[str, Iterable[Any]]], column: str
+) -> list[dict[str, Any]]:
+    _, groups = joined
+    value = next(iter(groups["values"]), None)
+    return [{**item, column: value} for item in groups["items"]]
 
 
 def _write_shard(

@@ -7,7 +7,16 @@ command, the expected time and the expected metric. Nothing here imports TensorF
 from collections.abc import Callable
 
 from tfx_pipeline.configs import PipelineConfig
+from tfx_pipeline.presets.gift_cards import gift_cards
+from tfx_pipeline.presets.hm import hm
 from tfx_pipeline.presets.movielens import movielens
 from tfx_pipeline.presets.planted import planted
+from tfx_pipeline.presets.toys import toys
 
-PRESETS: dict[str, Callable[[], PipelineConfig]] = {"movielens": movielens, "planted": planted}
+PRESETS: dict[str, Callable[[], PipelineConfig]] = {
+    "gift-cards": gift_cards,
+    "hm": hm,
+    "movielens": movielens,
+    "planted": planted,
+    "toys": toys,
+}
