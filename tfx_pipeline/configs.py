@@ -18,6 +18,9 @@ from addrl_keras.config import Config
 # A folder that holds this file is a project: a data set of one's own, run by the folder's name.
 PROJECT_FILE = "addrl.toml"
 
+# Fetched sources, encoders and vectors, which all presets share.
+DEFAULT_CACHE_DIR = "~/.cache/addrl"
+
 # Beam in this process. Two traps are avoided on purpose: `DirectRunner` first tries to download the
 # Prism runner from the network, and TFX packs itself into an sdist before every Beam component
 # (seconds each) unless one of the dependency options is set; this one is read by no local runner.

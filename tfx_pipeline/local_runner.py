@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from tfx_pipeline.configs import PipelineConfig
+from tfx_pipeline.configs import DEFAULT_CACHE_DIR, PipelineConfig
 from tfx_pipeline.datasets.local_sources import validate_data_dir
 from tfx_pipeline.progress import Progress, redirect_output
 from tfx_pipeline.results import (
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PipelineError", "RunResult", "load_last_result", "run"]
 
-DEFAULT_CACHE_DIR = "~/.cache/addrl"
 _DATA_STEP = "Data"
 _MESSAGE_LINES = 12
 
@@ -96,14 +95,14 @@ def _run_steps(config, data_dir, root, cache_dir, progress):
     from tfx_pipeline.dag_runner import ComponentError, WatchedRunner
     from tfx_pipeline.datasets.canonical import make_column_kinds, validate_canonical
 
-    paths = pipeline.PipelinePaths(root)
+    cache = pathlib.Path(cache_dir).expanduser().resolve()
+    paths = pipeline.PipelinePaths(root, cache)
     made = pipeline.make_pipeline(config, paths)
     progress.total = 1 + len(made.components)
     started = time.monotonic()
     progress.start(_DATA_STEP)
     try:
         dataset = datasets.make_dataset(config.dataset, **dict(config.dataset_options))
-        cache = pathlib.Path(cache_dir).expanduser()
         written = dataset.write(data_dir, cache, paths.data, config.beam_args)
         kinds = make_column_kinds(config.model)
         validate_canonical(paths.data, kinds, config.gates.max_unknown_share)
@@ -115,7 +114,8 @@ def _run_steps(config, data_dir, root, cache_dir, progress):
         # The versions were removed by hand: what was pushed is gone, so it must be pushed again.
         remove_receipts(paths.artifacts / "Pusher" / "pushed_model")
     runner = WatchedRunner(progress)
-    runner.run(made)
+    with progress.listen():
+        runner.run(made)
     return runner
 
 

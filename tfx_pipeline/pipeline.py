@@ -10,6 +10,7 @@ from tfx.proto import pusher_pb2, transform_pb2
 from tfx.types import standard_artifacts
 
 from tfx_pipeline.components.anomaly_gate import AnomalyGate
+from tfx_pipeline.components.content_encoder import ContentEncoder
 from tfx_pipeline.components.evaluation_rows import TEST_SPLIT, EvaluationRows
 from tfx_pipeline.components.example_gen import (
     ITEMS_SPLIT,
@@ -20,7 +21,7 @@ from tfx_pipeline.components.latest_model import LatestPushedModelStrategy
 from tfx_pipeline.components.pusher import VersionedPusher
 from tfx_pipeline.components.servability import ServabilityGate
 from tfx_pipeline.components.trainer import CatalogueTrainer
-from tfx_pipeline.configs import PipelineConfig
+from tfx_pipeline.configs import DEFAULT_CACHE_DIR, PipelineConfig
 from tfx_pipeline.eval_config import make_eval_config
 from tfx_pipeline.fingerprint import compute_module_fingerprint
 from tfx_pipeline.schemas import find_schema, get_schema_name
@@ -34,9 +35,13 @@ class PipelinePaths:
 
     Attributes:
         root: Folder of the preset's runs.
+        cache: Folder of encoders and vectors, which all presets share.
     """
 
     root: pathlib.Path
+    cache: pathlib.Path = dataclasses.field(
+        default_factory=lambda: pathlib.Path(DEFAULT_CACHE_DIR).expanduser()
+    )
 
     @property
     def data(self) -> pathlib.Path:
@@ -68,6 +73,11 @@ class PipelinePaths:
         """Logs of the runs."""
         return self.root / "logs"
 
+    @property
+    def refused(self) -> pathlib.Path:
+        """The items for whose lack of a modality the last run was stopped."""
+        return self.root / "refused"
+
 
 def make_pipeline(config: PipelineConfig, paths: PipelinePaths) -> tfx.dsl.Pipeline:
     """Make the TFX pipeline of a configuration.
@@ -81,16 +91,17 @@ def make_pipeline(config: PipelineConfig, paths: PipelinePaths) -> tfx.dsl.Pipel
     """
     gens, validated, gate = _make_data_components(config, paths)
     interactions = gens["interactions"].outputs["examples"]
+    encoder = _make_content_encoder(config, paths, gens["items"].outputs["examples"])
     transform, trainer = _make_model_components(
-        config, interactions, gens["items"].outputs["examples"], validated["items"]
+        config, interactions, gens["items"].outputs["examples"], validated["items"], encoder
     )
     judging = _make_judging_components(
         config, paths, interactions, gens["items"].outputs["examples"], trainer
     )
     # Anomalous data must stop the run before anything is made of them.
-    for component in (transform, judging[0]):
+    for component in (*encoder, transform, judging[0]):
         component.add_upstream_node(gate)
-    components = [*gens.values(), *validated["all"], gate, transform, trainer, *judging]
+    components = [*gens.values(), *validated["all"], gate, *encoder, transform, trainer, *judging]
     return tfx.dsl.Pipeline(
         pipeline_name=f"addrl-{config.name}",
         pipeline_root=str(paths.artifacts),
@@ -158,7 +169,24 @@ def _make_data_components(config: PipelineConfig, paths: PipelinePaths):
     return gens, validated, gate
 
 
-def _make_model_components(config: PipelineConfig, interactions, items, items_schema):
+def _make_content_encoder(config: PipelineConfig, paths: PipelinePaths, items):
+    """From items to vectors: one component, or none where no modality needs it."""
+    if not config.model.vector_modalities:
+        return []
+    return [
+        ContentEncoder(
+            items=items,
+            modalities=config.model.vector_modalities,
+            cache_dir=str(paths.cache),
+            refused_dir=str(paths.refused),
+            fingerprint=compute_module_fingerprint(
+                "tfx_pipeline.components.content_encoder", "tfx_pipeline.encoders"
+            ),
+        )
+    ]
+
+
+def _make_model_components(config: PipelineConfig, interactions, items, items_schema, encoder):
     """From checked examples to a model."""
     model = config.model.to_dict()
     # Only what Transform depends on, so that a change of the loss does not compute bins again.
@@ -183,6 +211,7 @@ def _make_model_components(config: PipelineConfig, interactions, items, items_sc
         interactions=interactions,
         items=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
+        vectors=encoder[0].outputs["vectors"] if encoder else None,
         run_fn=f"{_MODULES}.addrl_trainer.run_fn",
         custom_config={
             "model": model,
@@ -192,6 +221,7 @@ def _make_model_components(config: PipelineConfig, interactions, items, items_sc
                 "tfx_pipeline.components.trainer",
                 f"{_MODULES}.addrl_trainer",
                 f"{_MODULES}.addrl_catalogue",
+                f"{_MODULES}.addrl_vectors",
                 f"{_MODULES}.addrl_warmup",
             ),
         },

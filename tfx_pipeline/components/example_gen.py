@@ -32,7 +32,8 @@ def make_example(row: Mapping[str, Any]) -> tf.train.Example:
         row: Value of each column: a text, an int, a float, a list of these, or None.
 
     Returns:
-        The example. A missing value is a feature without a list.
+        The example. A missing value is a feature without a list; in a list of several floats it is
+        NaN.
 
     Raises:
         TypeError: If a value is of another type, naming the column.
@@ -47,7 +48,11 @@ def make_example(row: Mapping[str, Any]) -> tf.train.Example:
 
 def _make_feature(name: str, value: Any) -> tf.train.Feature:
     values = value if isinstance(value, (list, tuple)) else [value]
-    values = [entry for entry in values if not _is_missing(entry)]
+    if len(values) > 1 and any(isinstance(entry, float) for entry in values):
+        # A vector: without its gaps it would be a shorter one, and the reason would be lost.
+        values = [math.nan if entry is None else entry for entry in values]
+    else:
+        values = [entry for entry in values if not _is_missing(entry)]
     if not values:
         return tf.train.Feature()
     if all(isinstance(entry, str) for entry in values):

@@ -19,14 +19,16 @@ from tfx.utils import io_utils, json_utils
 from tfx_pipeline.components.example_gen import ITEMS_SPLIT
 
 ITEMS = "items"
+VECTORS = "vectors"
 
 
 class CatalogueTrainerSpec(standard_component_specs.TrainerSpec):
-    """TFX's TrainerSpec with the transformed items as one more input."""
+    """TFX's TrainerSpec with the transformed items and their vectors as more inputs."""
 
     INPUTS = {  # noqa: RUF012 (TFX reads class attributes)
         **standard_component_specs.TrainerSpec.INPUTS,
         ITEMS: ChannelParameter(type=standard_artifacts.Examples),
+        VECTORS: ChannelParameter(type=standard_artifacts.Examples, optional=True),
     }
 
 
@@ -37,10 +39,12 @@ class CatalogueFnArgs:
     Attributes:
         base: TFX's own arguments; `train_files` are those of train, `eval_files` of validation.
         item_files: Patterns of the transformed items.
+        vector_files: Patterns of the items' vectors; none where no modality has vectors.
     """
 
     base: fn_args_utils.FnArgs
     item_files: list[str]
+    vector_files: list[str]
 
     def __getattr__(self, name: str) -> Any:
         if name == "base":  # While a copy is being made there is no base yet.
@@ -53,8 +57,9 @@ class CatalogueExecutor(executor.GenericExecutor):
 
     def _GetFnArgs(self, input_dict, output_dict, exec_properties) -> CatalogueFnArgs:  # noqa: N802
         base = super()._GetFnArgs(input_dict, output_dict, exec_properties)
-        uris = artifact_utils.get_split_uris(input_dict[ITEMS], ITEMS_SPLIT)
-        return CatalogueFnArgs(base, [io_utils.all_files_pattern(uri) for uri in uris])
+        return CatalogueFnArgs(
+            base, _make_patterns(input_dict[ITEMS]), _make_patterns(input_dict.get(VECTORS, []))
+        )
 
 
 class CatalogueTrainer(base_component.BaseComponent):
@@ -73,6 +78,7 @@ class CatalogueTrainer(base_component.BaseComponent):
         transform_graph: types.BaseChannel,
         run_fn: str,
         custom_config: dict[str, Any],
+        vectors: types.BaseChannel | None = None,
     ):
         """Make the component.
 
@@ -84,11 +90,13 @@ class CatalogueTrainer(base_component.BaseComponent):
                 wheel and install it with pip at every run; a dotted path is imported as it stands,
                 and `custom_config` must carry a fingerprint of its sources for the cache.
             custom_config: What `run_fn` gets as such.
+            vectors: The ContentEncoder's examples with the split `catalogue`, where there is one.
         """
         spec = CatalogueTrainerSpec(
             examples=interactions,
             items=items,
             transform_graph=transform_graph,
+            vectors=vectors,
             train_args=trainer_pb2.TrainArgs(splits=["train"]),
             eval_args=trainer_pb2.EvalArgs(splits=["validation"]),
             run_fn=run_fn,
@@ -97,3 +105,10 @@ class CatalogueTrainer(base_component.BaseComponent):
             model_run=types.Channel(type=standard_artifacts.ModelRun),
         )
         super().__init__(spec=spec)
+
+
+def _make_patterns(artifacts: list[types.Artifact]) -> list[str]:
+    if not artifacts:
+        return []
+    uris = artifact_utils.get_split_uris(artifacts, ITEMS_SPLIT)
+    return [io_utils.all_files_pattern(uri) for uri in uris]

@@ -5,8 +5,8 @@
 
 A segment is written as one batch is encoded, beside its final place, and renamed: a killed run
 keeps all batches before. Its name is the checksum of what is in it, so a damaged segment is found,
-removed and, as its contents are then unknown, encoded again; and two processes never write different
-things under one name. Vectors are mapped from the disk; what is in memory is the index.
+removed and, as its contents are then unknown, encoded again; and two processes never write
+different things under one name. Vectors are mapped from the disk; what is in memory is the index.
 """
 
 import contextlib

@@ -11,6 +11,7 @@ import tensorflow_transform as tft
 
 from addrl_keras.catalogue import AttributeValues, Catalogue, Interactions, make_interactions
 from addrl_keras.config import OTHER, Attribute, Config, Modality
+from tfx_pipeline.modules.addrl_vectors import load_vectors
 
 _BATCH = 4096
 _MAX_DIGITS = 9
@@ -58,9 +59,12 @@ def load_columns(patterns: Sequence[str], spec: Mapping[str, tf.io.VarLenFeature
 
 
 def load_catalogue(
-    config: Config, transform_output: tft.TFTransformOutput, patterns: Sequence[str]
+    config: Config,
+    transform_output: tft.TFTransformOutput,
+    patterns: Sequence[str],
+    vector_patterns: Sequence[str] = (),
 ) -> Catalogue:
-    """Load the catalogue out of transformed items.
+    """Load the catalogue out of transformed items and their vectors.
 
     Items are sorted by id, because Beam promises no order and the model's item index should not
     depend on it.
@@ -69,6 +73,7 @@ def load_catalogue(
         config: The model's configuration.
         transform_output: Has the vocabularies.
         patterns: Patterns of the files of transformed items.
+        vector_patterns: Patterns of the files of vectors, which vector modalities need.
 
     Returns:
         The validated catalogue.
@@ -91,8 +96,10 @@ def load_catalogue(
         name: feature.dtype == tf.int64
         for name, feature in transform_output.raw_feature_spec().items()
     }
+    item_ids = tuple(item.decode() for item in ids_by_row[order])
+    vectors = load_vectors(config, vector_patterns, item_ids)
     catalogue = Catalogue(
-        item_ids=tuple(item.decode() for item in ids_by_row[order]),
+        item_ids=item_ids,
         values={
             attribute.name: _make_values(
                 attribute, columns, position, transform_output, is_integer[attribute.column]
@@ -100,7 +107,9 @@ def load_catalogue(
             for attribute in config.attributes
         },
         features={
-            modality.name: _make_features(modality, columns, position, transform_output)
+            modality.name: vectors[modality.name]
+            if modality.is_vector
+            else _make_features(modality, columns, position, transform_output)
             for modality in config.content_modalities
         },
     )

@@ -1,7 +1,8 @@
 """Transform's `preprocessing_fn`: raw item columns to bins, vocabulary indices and tf-idf weights.
 
 Generic over the model's configuration, which comes as `custom_config["model"]`: nothing here knows
-the name of an attribute. For an attribute `a` and a content modality `m` the outputs are
+the name of an attribute. For an attribute `a` and a modality `m` of words or entities the outputs
+are
 
     item_id, title      as they came (title only where the table has it)
     a_xf                int64, the index of each value; no value stays no value
@@ -50,13 +51,19 @@ def preprocessing_fn(
         outputs["title"] = inputs["title"]
     for attribute in config.attributes:
         outputs |= _make_attribute_outputs(attribute, inputs[attribute.column])
-    for modality in config.content_modalities:
+    for modality in _get_modalities(config):
         outputs |= _make_modality_outputs(modality, inputs[modality.column])
     return outputs
 
 
+def _get_modalities(config: Config) -> list[Modality]:
+    """The modalities made here; vectors go from the ContentEncoder straight to the Trainer."""
+    return [modality for modality in config.content_modalities if not modality.is_vector]
+
+
 def _validate_columns(config: Config, inputs: Mapping[str, Any], schema: str) -> None:
-    missing = [name for name in config.columns if name not in inputs]
+    needed = dict.fromkeys(part.column for part in (*config.attributes, *_get_modalities(config)))
+    missing = [name for name in needed if name not in inputs]
     if missing:
         raise ValueError(
             f"The configuration names columns that {schema} lacks: {', '.join(missing)}. "

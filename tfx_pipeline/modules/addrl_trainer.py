@@ -21,12 +21,15 @@ def run_fn(fn_args: Any) -> None:
     """Fit a model, export it, and record warm-up requests in the export.
 
     Args:
-        fn_args: TFX's FnArgs with `item_files` (`components/trainer.py`). `custom_config` has the
-            model's configuration as `model`, and `warmup_requests`.
+        fn_args: TFX's FnArgs with `item_files` and `vector_files` (`components/trainer.py`).
+            `custom_config` has the model's configuration as `model`, and `warmup_requests`.
     """
     config = Config.from_dict(fn_args.custom_config["model"])
     catalogue = load_catalogue(
-        config, tft.TFTransformOutput(fn_args.transform_graph_path), fn_args.item_files
+        config,
+        tft.TFTransformOutput(fn_args.transform_graph_path),
+        fn_args.item_files,
+        fn_args.vector_files,
     )
     interactions = load_interactions(catalogue.item_ids, fn_args.train_files, fn_args.eval_files)
     os.makedirs(fn_args.model_run_dir, exist_ok=True)
