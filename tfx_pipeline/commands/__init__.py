@@ -3,6 +3,7 @@
 from tfx_pipeline.commands import (
     evaluate,
     explain,
+    init,
     presets,
     recommend,
     rollback,
@@ -11,4 +12,4 @@ from tfx_pipeline.commands import (
     status,
 )
 
-MODULES = (run, serve, recommend, explain, evaluate, status, rollback, presets)
+MODULES = (init, run, serve, recommend, explain, evaluate, status, rollback, presets)

@@ -87,13 +87,16 @@ def preset_name(text: str) -> str:
     """Returns the name of a preset or of a project in the working directory, if there is one."""
     from tfx_pipeline.configs import is_project
     from tfx_pipeline.presets import PRESETS
+    from tfx_pipeline.projects import list_projects
 
-    if text not in PRESETS and not is_project(text):
+    name = text.rstrip("/")  # As a shell completes the name of a folder.
+    if name not in PRESETS and ("/" in name or not is_project(name)):
+        known = sorted({*PRESETS, *list_projects()})
         raise argparse.ArgumentTypeError(
-            f"no such preset. Received: {text!r}.{suggest(text, PRESETS)} "
-            f"Choose one of {', '.join(sorted(PRESETS))}."
+            f"no such preset. Received: {text!r}.{suggest(text, known)} "
+            f"Choose one of {', '.join(known)}."
         )
-    return text
+    return name
 
 
 def positive_int(text: str) -> int:

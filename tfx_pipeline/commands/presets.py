@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     """Adds the command."""
     add = subparsers.add_parser(
-        "presets", help="list the presets", description="Lists the presets with their attributes."
+        "presets",
+        help="list the presets and the projects of this folder",
+        description="Lists the presets, and the projects of the working directory that "
+        "`addrl init` made, with their attributes.",
     )
     add.add_argument("--json", action="store_true", help="one JSON document")
     return add
@@ -20,8 +24,14 @@ def run(options: argparse.Namespace) -> int:
     """Runs the command."""
     from tfx_pipeline.configs import get_preset
     from tfx_pipeline.presets import PRESETS
+    from tfx_pipeline.projects import ProjectError, list_projects
 
     configs = {name: get_preset(name) for name in sorted(PRESETS)}
+    for name in list_projects():
+        try:
+            configs.setdefault(name, get_preset(name))
+        except ProjectError as error:  # One broken file must not hide the others.
+            print(f"addrl presets: warning: {error}", file=sys.stderr)
     if options.json:
         document = {
             name: {

@@ -270,11 +270,12 @@ def parse_vector(value: Any, separator: str = "") -> list[float] | None:
 
 def _parse_json(text: str) -> Any:
     """Parse JSON, or the way in which Python prints a list."""
-    for parse in (json.loads, ast.literal_eval):
-        try:
-            return parse(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
+    if text.lstrip().startswith("["):
+        for parse in (json.loads, ast.literal_eval):
+            try:
+                return parse(text.strip())
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                continue
     raise BadValueError(
         "this is no list in JSON", "Repair it, or set the column's separator to what stands there."
     )
