@@ -4,6 +4,8 @@ VENV := .venv/bin
 # Which Python makes .venv; empty: scripts/bootstrap chooses.
 PYTHON ?=
 PRESET ?= movielens
+# Folder with the source files, for presets that do not fetch theirs (docs/data.md).
+DATA ?=
 # Seconds after which the tests are taken to hang.
 TEST_LIMIT ?= 2400
 PYTEST_ARGS ?=
@@ -18,8 +20,8 @@ help: ## Show this list
 bootstrap: ## Build or repair .venv (at once when it is complete)
 	@PYTHON="$(strip $(PYTHON))" scripts/bootstrap
 
-run: bootstrap ## Train, gate, serve and ask for recommendations (PRESET=movielens)
-	@$(VENV)/addrl run $(PRESET) --demo
+run: bootstrap ## Train, gate, serve and ask for recommendations (PRESET=movielens DATA=dir)
+	@$(VENV)/addrl run $(PRESET) $(if $(DATA),--data "$(DATA)") --demo
 
 test: bootstrap ## All tests but the slow ones, and the examples in the docstrings
 	@timeout --foreground $(TEST_LIMIT) $(VENV)/python -m pytest -m "not slow" --doctest-modules \
@@ -29,7 +31,7 @@ test-all: bootstrap ## Every test
 	@$(VENV)/python -m pytest --doctest-modules addrl_keras tfx_pipeline serving tests $(PYTEST_ARGS)
 
 bench: bootstrap ## Measure what is served, beside the baselines; rewrite the figures in the docs
-	@$(VENV)/addrl run $(PRESET)
+	@$(VENV)/addrl run $(PRESET) $(if $(DATA),--data "$(DATA)")
 	@$(VENV)/python -m benchmarks.served $(PRESET)
 	@$(VENV)/python -m benchmarks.render
 

@@ -9,6 +9,7 @@ import time
 import pytest
 from local_data import REAL_DATA, compare_with_protocol, load_interactions, load_items
 
+from tfx_pipeline import cli
 from tfx_pipeline.datasets import make_dataset
 from tfx_pipeline.datasets.canonical import validate_canonical
 from tfx_pipeline.datasets.errors import DataError
@@ -169,6 +170,18 @@ def test_missing_files_are_all_named_with_their_source(data_dir):
     with pytest.raises(DataError, match=r"no data folder. Give one with --data DIR") as caught:
         make_dataset("hm").write(None, "", data_dir.parent / "data")
     assert "- transactions_train.csv: the purchases" in str(caught.value)
+
+
+def test_a_run_without_the_files_says_so_at_once(tmp_path, capsys, monkeypatch, assert_below):
+    monkeypatch.setenv("ADDRL_RUNS", str(tmp_path / "runs"))
+
+    def run():
+        assert cli.main(["run", "hm"]) == 1
+
+    assert_below(3.0, run)
+    error = capsys.readouterr().err
+    assert "Give one with --data DIR that holds\n  - articles.csv:" in error
+    assert "Kaggle" in error and "Traceback" not in error
 
 
 def _cut_real(folder, num_articles):

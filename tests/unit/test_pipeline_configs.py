@@ -73,3 +73,28 @@ def test_thresholds_hold_overall_and_not_in_every_slice():
     sliced = [spec.feature_keys[0] for spec in made.slicing_specs if spec.feature_keys]
     assert tuple(sliced) == get_slice_features(config)
     assert [spec.is_baseline for spec in made.model_specs] == [False, True]
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_columns_of_a_preset_are_in_its_data_set_and_in_its_schema(name):
+    import importlib
+
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    from tfx_pipeline.datasets import DATASETS
+    from tfx_pipeline.datasets.canonical import make_column_kinds
+    from tfx_pipeline.schemas import find_schema
+
+    config = get_preset(name)
+    adapter = importlib.import_module(DATASETS[config.dataset].split(":")[0])
+    written = {"title": "string", **adapter.ITEM_COLUMNS}
+    for column, kinds in make_column_kinds(config.model).items():
+        is_number = written[column] in ("int64", "int64s", "float", "floats")
+        assert written[column] in kinds or ("numeric" in kinds and is_number)
+    schema = text_format.Parse(find_schema("items", config.schema).read_text(), schema_pb2.Schema())
+    assert {feature.name for feature in schema.feature} == {"item_id", *written}
+    # A list has no upper bound of values; all else has one value at most.
+    for feature in schema.feature:
+        is_list = written.get(feature.name) == "strings"
+        assert feature.value_count.max == (0 if is_list else 1), feature.name

@@ -23,7 +23,11 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_preset(add)
     add.add_argument(
-        "--data", type=Path, metavar="DIR", help="folder with the source files (default: fetched)"
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder with the source files (default: fetched, for presets whose data can be; run "
+        "without it to see which files the others need)",
     )
     add.add_argument(
         "--no-baselines", action="store_true", help="measure no baselines to compare with"
@@ -39,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     if options.data and not options.data.is_dir():
         raise CommandError(
             f"--data is no folder. Received: '{options.data}'. Leave it out to have the files "
-            "fetched.",
+            "fetched, or to see which files the preset needs.",
             USAGE,
         )
     from tfx_pipeline.configs import get_preset
