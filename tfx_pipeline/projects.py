@@ -6,6 +6,7 @@ nearest key that exists. Nothing here imports Beam, TensorFlow or TFX.
 """
 
 import dataclasses
+import datetime
 import pathlib
 import tomllib
 from typing import Any
@@ -153,7 +154,12 @@ def _make_tables(reader: TomlReader, data: dict[str, Any]) -> TableOptions:
     if "images" in data:
         images = reader.make("data.images", Images, reader.get_table("data.images", data, "images"))
         images = dataclasses.replace(images, directory=reader.resolve(images.directory))
-    split = reader.make("data.split", Split, reader.get_table("data.split", data, "split"))
+    # TOML has dates of its own, and seconds are whole numbers; both mean the same as their text.
+    cuts = {
+        key: str(value) if isinstance(value, datetime.date | int) else value
+        for key, value in reader.get_table("data.split", data, "split").items()
+    }
+    split = reader.make("data.split", Split, cuts)
     return TableOptions(
         interactions=dataclasses.replace(interactions, path=reader.resolve(interactions.path)),
         items=dataclasses.replace(items, path=reader.resolve(items.path), columns=columns),

@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import datetime
 import difflib
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
@@ -97,6 +98,7 @@ def list_files(patterns: str | Iterable[str], what: str) -> list[FileInfo]:
     patterns = [patterns] if isinstance(patterns, str) else list(patterns)
     found: dict[str, FileInfo] = {}
     for pattern in patterns:
+        pattern = os.path.join(pattern, "*") if os.path.isdir(pattern) else pattern
         matched = [each for each in _match(pattern, what) if not _is_hidden(each.path)]
         if not matched:
             raise DataError(

@@ -255,7 +255,7 @@ def parse_vector(value: Any, separator: str = "") -> list[float] | None:
         return None
     if isinstance(value, str):
         text = value.strip()
-        parts = _parse_json(text) if separator == "json" else text.split(separator or None)
+        parts = _parse_json(text) if separator == "json" else text.split(separator.strip() or None)
     else:
         parts = value
     try:

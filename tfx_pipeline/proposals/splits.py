@@ -50,7 +50,7 @@ def propose_split(interactions: TableSample, roles: Roles, wish: str = "") -> Sp
         reason = "as you said" if wish == "random" else "because there is no time"
         return SplitProposal(Split("random"), f"random per user and item, 80/10/10, {reason}")
     rows = _load_rows(interactions, roles)
-    missing = 1 - len(rows) / len(interactions.rows)
+    missing = 1 - len(interactions.get_cells(roles.time)) / len(interactions.rows)
     if wish:
         split = Split(wish, *(_make_cuts(rows) if wish == "by_time" else ()))
         return SplitProposal(split, f"{wish}, as you said")
