@@ -51,7 +51,7 @@ MISTAKES = [
     (
         ["rnu", "planted"],
         "addrl: argument COMMAND: no such choice. Received: 'rnu'. Did you mean 'run'? Choose one "
-        "of run, serve, recommend, explain, evaluate, status, rollback, presets. "
+        "of init, run, serve, recommend, explain, evaluate, status, rollback, presets, encoders. "
         "See `addrl --help`.",
     ),
     (

@@ -1,6 +1,7 @@
 """The commands of `addrl`, one module each: `add_parser(subparsers)` and `run(options)`."""
 
 from tfx_pipeline.commands import (
+    encoders,
     evaluate,
     explain,
     init,
@@ -12,4 +13,4 @@ from tfx_pipeline.commands import (
     status,
 )
 
-MODULES = (init, run, serve, recommend, explain, evaluate, status, rollback, presets)
+MODULES = (init, run, serve, recommend, explain, evaluate, status, rollback, presets, encoders)

