@@ -271,7 +271,7 @@ def _load_split(output):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """Hard but sound tables, written: all kinds of ids, repeats, gaps, money, three date formats."""
+    """Hard but sound tables, written: ids of all kinds, repeats, gaps, money, three formats."""
     folder = tmp_path_factory.mktemp("tables")
     items = ["1", "2", "商品", LONG, "sku-5"]
     pq.write_table(

@@ -24,10 +24,20 @@ MAX_ID_LENGTH = 1000
 _SPREADSHEET = re.compile(r"\d\.\d+[eE]\+\d+\Z")
 _DIGITS_WITH_ZERO = re.compile(r"-?\d+\.0\Z")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
-# Currency signs and codes, before or after the number: `$`, `€`, `USD`, `kr.`, `zł`, `Rs`.
-_CURRENCY = r"(?:[^\W\d_]{1,4}\.?|[^\w\s.,'()+-])"
-_AMOUNT = re.compile(rf"(?:{_CURRENCY}\s*){{0,2}}([+-]?)\s*{_CURRENCY}?\s*([\d.,'’\s]*\d[.,]?)"
-                     rf"(?:\s*{_CURRENCY}){{0,2}}\Z")  # fmt: skip
+# Signs and codes of money; any other letters beside digits make a code of their own, no amount.
+_CODES = (
+    "AED ARS AUD BGN BRL CAD CHF CLP CNY COP CZK DKK EGP EUR GBP HKD HUF IDR ILS INR JPY KRW MXN "
+    "MYR NGN NOK NZD PEN PHP PLN RON RUB SAR SEK SGD THB TRY TWD UAH USD VND ZAR Kč Ft lei лв руб "
+    "zł zl kr Rs Rp RM Fr"
+)
+_CURRENCY = (
+    rf"(?:(?:US|CA|AU|NZ|HK|C|A|S|R)?[$€£¥¢₹₽₩₺₴₫₪฿₦₱₡₲₵₸₿₼₾﷼]|(?:{'|'.join(_CODES.split())})\.?)"
+)
+_AMOUNT = re.compile(
+    rf"(?:{_CURRENCY}\s*)?([+-]?)\s*(?:{_CURRENCY}\s*)?([\d.,'’\s]*\d[.,]?)\s*"
+    rf"(?:{_CURRENCY}|%)?(?:\s*{_CURRENCY})?\Z",
+    re.IGNORECASE,
+)
 # The last group has three digits; those before it two in India, three elsewhere.
 _GROUPED = {
     ".": re.compile(r"\d{1,3}(?:[,'’ ]\d{2,3})*[,'’ ]\d{3}(\.\d*)?\Z"),

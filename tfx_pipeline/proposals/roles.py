@@ -154,15 +154,15 @@ def _find_items(
     roles.item, roles.id = best
     ids = load_ids([file.path for file in items.files], "items", roles.id)
     roles.item_ids = ids
-    found = left[roles.item]
-    share = len(found & ids) / len(found)
+    found = [text for text in interactions.get_ids(roles.item) if text is not None]
+    share = sum(text in ids for text in found) / len(found)
     if share < _MIN_OVERLAP and not (wishes.item and wishes.id):
         raise _make_mismatch(interactions, items, left, right)
     roles.notes += [
         Note(
             "item",
-            f"{roles.item!r} of the interactions is {roles.id!r} of the items: {share:.1%} of "
-            f"{len(found):,} different ids are in the items table",
+            f"{roles.item!r} of the interactions is {roles.id!r} of the items: {share:.1%} of the "
+            "rows have an id of the items table",
         ),
     ]
 
