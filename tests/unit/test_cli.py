@@ -14,6 +14,7 @@ from tfx_pipeline.commands import asking
 @pytest.fixture
 def addrl(capsys, monkeypatch, tmp_path):
     """Runs a command in a folder of its own; returns exit code, output, error output."""
+    monkeypatch.chdir(tmp_path)  # Projects of the working directory can be named, too.
     monkeypatch.setenv("ADDRL_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("ADDRL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_COLOR", "1")
@@ -61,7 +62,7 @@ MISTAKES = [
     (
         ["run", "planetd"],
         "addrl run: argument PRESET: no such preset. Received: 'planetd'. Did you mean 'planted'? "
-        "Choose one of movielens, planted. See `addrl run --help`.",
+        "Choose one of gift-cards, hm, movielens, planted, toys. See `addrl run --help`.",
     ),
     (
         ["run", "planted", "--demoo"],
@@ -75,7 +76,7 @@ MISTAKES = [
     (
         ["run", "planted", "--data", "no/such/folder"],
         "addrl run: --data is no folder. Received: 'no/such/folder'. Leave it out to have the "
-        "files fetched.",
+        "files fetched, or to see which files the preset needs.",
     ),
     (
         ["recommend", "planted"],
