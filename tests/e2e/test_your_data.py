@@ -159,4 +159,4 @@ def test_a_price_with_a_thousands_separator_is_a_number(tutorial):
     items = pq.read_table(terminal.folder / "runs" / "shop" / "data" / "items").to_pylist()
     prices = {row["item_id"]: row["price"] for row in items}
     assert max(price[0] for price in prices.values() if price) == pytest.approx(1174.05)
-    assert [price for item, price in prices.items() if int(item) % 30 == 10][0] == []
+    assert next(price for item, price in prices.items() if int(item) % 30 == 10) == []
