@@ -126,7 +126,18 @@ class HubEncoder:
         Returns:
             float32 `[len(prepared), dim]`.
         """
-        return self._module(self.preprocessing.collate(prepared)).astype(np.float32, copy=False)
+        return self.call(self.preprocessing.collate(prepared))
+
+    def call(self, inputs: Any) -> np.ndarray:
+        """Run the bare forward pass.
+
+        Args:
+            inputs: What `preprocessing.collate` returned, for a batch.
+
+        Returns:
+            float32 `[batch, dim]`.
+        """
+        return self._module(inputs).astype(np.float32, copy=False)
 
     def _try(self, name: str) -> int:
         """Encode two samples; returns the length of a vector."""

@@ -46,7 +46,7 @@ def load_safetensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
             for name, entry in header.items()
             if name != "__metadata__"
         }
-    except (struct.error, ValueError, KeyError, MemoryError) as error:
+    except (struct.error, ValueError, KeyError, MemoryError, OverflowError) as error:
         raise _make_error(path, "safetensors", error) from error
 
 
@@ -115,10 +115,11 @@ class _Unpickler(pickle.Unpickler):
 
 def _read_storage(file: BinaryIO, dtype: str) -> np.ndarray:
     (count,) = struct.unpack("<q", file.read(8))
-    data = np.frombuffer(file.read(count * np.dtype(dtype).itemsize), dtype)
-    if len(data) != count:
+    size = count * np.dtype(dtype).itemsize
+    data = file.read(size)
+    if len(data) != size:
         raise ValueError(f"it ends within {count} numbers")
-    return data
+    return np.frombuffer(data, dtype)
 
 
 def _make_error(path: str | os.PathLike, kind: str, error: Exception) -> DataError:
