@@ -5,13 +5,14 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import scipy.sparse
 
 from addrl_keras.config import Config
 
-Features = scipy.sparse.csr_matrix | np.ndarray
+Features: TypeAlias = scipy.sparse.csr_matrix | np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Catalogue:
                 f"The {what} {name!r} must have one row per item, {self.num_items}. "
                 f"Received: shape {matrix.shape}"
             )
-        stored = matrix.data if scipy.sparse.issparse(matrix) else matrix
+        stored = matrix if isinstance(matrix, np.ndarray) else matrix.data
         bad = ~np.isfinite(stored)
         if bad.any():
             row = int(np.flatnonzero(~np.isfinite(np.asarray(matrix.sum(axis=1)).ravel()))[0])
@@ -225,7 +226,7 @@ def binarize(matrix: scipy.sparse.spmatrix) -> scipy.sparse.csr_matrix:
 def take_rows(features: Features, rows: np.ndarray | slice) -> np.ndarray:
     """Returns some rows of sparse or dense features as a dense float32 array."""
     part = features[rows]
-    return np.asarray(part.toarray() if scipy.sparse.issparse(part) else part, np.float32)
+    return np.asarray(part if isinstance(part, np.ndarray) else part.toarray(), np.float32)
 
 
 def compute_similarity(rows: Features, columns: Features) -> np.ndarray:
@@ -238,7 +239,7 @@ def compute_similarity(rows: Features, columns: Features) -> np.ndarray:
     Returns:
         Float32 `[num_rows, num_columns]`.
     """
-    if scipy.sparse.issparse(rows):
+    if not isinstance(rows, np.ndarray):
         return (normalize_rows(rows) @ normalize_rows(columns).T).toarray()
     left, right = (
         part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12)

@@ -19,55 +19,6 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse
 
-from addrl_keras.baselines.ease import compute_ease_weights, compute_user_weighted_gram
-from addrl_keras.catalogue import Catalogue, Features, compute_similarity
-from addrl_keras.config import StartConfig
-
-
-def compute_gram(
-    history: scipy.sparse.csr_matrix, catalogue: Catalogue, start: StartConfig
-) -> np.ndarray:
-    """Computes `X' diag(n^-user_exponent) X + sum_s weight_s F_s F_s'`.
-
-    Args:
-        history: Binary CSR `[num_users, num_items]`.
-        catalogue: Where the side information comes from.
-        start: Its `user_exponent` and `side_information`.
-
-    Returns:
-        Float32 `[num_items, num_items]`.
-    """
-    gram = compute_user_weighted_gram(history, start.user_exponent)
-    for name, weight in start.side_information:
-        rows = get_evidence(catalogue, name)
-        gram += weight * compute_similarity(rows, rows)
-    return gram
-
-
-def get_evidence(catalogue: Catalogue, name: str) -> Features:
-    """Gets the rows `[num_items, dim]` of an attribute's values or a modality's features."""
-    if name in catalogue.values:
-        return catalogue.values[name].matrix
-    return catalogue.features[name]
-
-
-def compute_teacher(
-    history: scipy.sparse.csr_matrix, catalogue: Catalogue, start: StartConfig
-) -> np.ndarray:
-    """Computes the teacher's item-to-item weights.
-
-    Source: EASE, Steck 2019 (arXiv 1905.03375), with side information in the Gram matrix.
-
-    Args:
-        history: Binary CSR `[num_users, num_items]`.
-        catalogue: Where the side information comes from.
-        start: Hyper-parameters.
-
-    Returns:
-        Float32 `[num_items, num_items]` with a zero diagonal.
-    """
-    return compute_ease_weights(compute_gram(history, catalogue, start), start.ease_lambda)
-
 
 def compute_affinity(
     weights: np.ndarray, distributions: Sequence[np.ndarray], ridge: float

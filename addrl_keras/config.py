@@ -17,6 +17,10 @@ RESIDUAL = "residual"
 MEMORY = "memory"
 OTHER = "(other)"
 
+# Parts of a teacher that rest on interactions; every other name is one of content.
+EASE = "ease"
+ITEM_KNN = "item_knn"
+
 ENCODERS = ("id", "text", "bag", "hub", "precomputed")
 PREPROCESSINGS = ("none", "wordpiece", "image")
 
@@ -152,22 +156,36 @@ class Modality:
 class StartConfig:
     """The closed-form start: which item-to-item weights `W` the towers are built from.
 
-    `W` is EASE (Steck 2019) on the Gram matrix `X' diag(n^-user_exponent) X + sum_s weight_s F_s
-    F_s'`, where `F_s` are the L2-normalised rows of a modality or the values of an attribute: side
-    information enters as more "users".
+    `W` is a blend of EASE (Steck 2019) on the Gram matrix `X' diag(n^-user_exponent) X + sum_s
+    weight_s F_s F_s'`, where `F_s` are the L2-normalised rows of a modality or the values of an
+    attribute (side information enters as more "users"), of ItemKNN and of content neighbours.
 
     Args:
         kind: `closed_form`, or `random` for a start without a teacher.
+        blend: Weight of each part of `W` by name: `ease`, `item_knn`, or a modality or attribute
+            for the nearest neighbours by it. Of several, each is first scaled to a mean row sum of
+            1.
         ease_lambda: Ridge of EASE.
         user_exponent: Power of a user's history length by which the user's row is weighted down.
         side_information: Weight of each modality or attribute in the Gram matrix, by name.
+        knn_shrink: Of ItemKNN: pulls similarities that rest on few users towards 0.
+        knn_exponent: Of ItemKNN: asymmetry of the normalisation; .5 is the cosine.
+        knn_neighbours: Of ItemKNN: neighbours kept per item.
+        content_neighbours: Of a content part: neighbours kept per item.
+        content_power: Of a content part: power of the cosine.
         affinity_ridge: Ridge of the regression of `W` on the attribute values.
     """
 
     kind: str = "closed_form"
+    blend: tuple[tuple[str, float], ...] = ((EASE, 1.0),)
     ease_lambda: float = 100.0
     user_exponent: float = 0.0
     side_information: tuple[tuple[str, float], ...] = ()
+    knn_shrink: float = 30.0
+    knn_exponent: float = 0.7
+    knn_neighbours: int = 400
+    content_neighbours: int = 100
+    content_power: float = 4.0
     affinity_ridge: float = 1.0
 
     def validate(self) -> None:
@@ -175,9 +193,47 @@ class StartConfig:
         _validate_choice("start", "kind", self.kind, ("closed_form", "random"))
         _validate_range("start", "ease_lambda", self.ease_lambda, 1e-6)
         _validate_range("start", "user_exponent", self.user_exponent, 0.0, 2.0)
+        _validate_range("start", "knn_shrink", self.knn_shrink, 0.0)
+        _validate_range("start", "knn_exponent", self.knn_exponent, 0.0, 1.0)
+        _validate_range("start", "knn_neighbours", self.knn_neighbours, 1)
+        _validate_range("start", "content_neighbours", self.content_neighbours, 1)
+        _validate_range("start", "content_power", self.content_power, 1e-6)
         _validate_range("start", "affinity_ridge", self.affinity_ridge, 1e-6)
-        for name, weight in self.side_information:
-            _validate_range("start", f"side_information[{name!r}]", weight, 0.0)
+        for field in ("blend", "side_information"):
+            for name, weight in getattr(self, field):
+                _validate_range("start", f"{field}[{name!r}]", weight, 0.0)
+        if not any(weight for _, weight in self.blend):
+            raise ValueError(
+                "start.blend needs at least one part with a weight above 0, such as "
+                f"(('{EASE}', 1.0),). Received: {self.blend!r}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class NewItemsConfig:
+    """How an item without interactions gets its place (`addrl_keras.new_items` has the formula).
+
+    Args:
+        evidence: Weight of each modality or attribute in the similarity of two items, by name.
+            Empty: every content modality weighs 1, and all categorical attributes together 1.
+        power: Power of the similarity; above 1 it favours the nearest.
+        ridge: Of the regression; the larger, the more an item is a plain mean of similar ones.
+        self_weight: What a similar item in the history counts by itself, beside what goes with it,
+            relative to the weight that an average item's history has in all.
+    """
+
+    evidence: tuple[tuple[str, float], ...] = ()
+    power: float = 2.0
+    ridge: float = 1.0
+    self_weight: float = 0.15
+
+    def validate(self) -> None:
+        """Raises `ValueError` that names the field, the value received and what is allowed."""
+        _validate_range("new_items", "power", self.power, 1e-6)
+        _validate_range("new_items", "ridge", self.ridge, 1e-6)
+        _validate_range("new_items", "self_weight", self.self_weight, 0.0)
+        for name, weight in self.evidence:
+            _validate_range("new_items", f"evidence[{name!r}]", weight, 0.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -302,13 +358,15 @@ class Config:
     model: ModelConfig = ModelConfig()
     losses: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
+    new_items: NewItemsConfig = NewItemsConfig()
 
     def validate(self) -> None:
         """Raises `ValueError` that names the part, the value received and what is allowed."""
         if not self.attributes:
             raise ValueError("A model needs at least one attribute. Received: no attributes")
         parts: tuple[Any, ...] = (*self.attributes, *self.modalities)
-        for part in (*parts, self.start, self.model, self.losses, self.training):
+        sections = (self.start, self.model, self.losses, self.training, self.new_items)
+        for part in (*parts, *sections):
             part.validate()
         # One name for an attribute and a modality would make `side_information` ambiguous.
         names = (*self.attribute_names, *self.modality_names)
@@ -323,16 +381,27 @@ class Config:
                 "Exactly one modality must have the encoder 'id'. "
                 f"Received: {[(part.name, part.encoder) for part in self.modalities]}"
             )
-        self._validate_side_information()
+        self._validate_evidence()
 
-    def _validate_side_information(self) -> None:
+    def _validate_evidence(self) -> None:
+        """Validates names that stand for an attribute or for a modality computed from content."""
         known = {*self.attribute_names, *(part.name for part in self.content_modalities)}
-        for name, _ in self.start.side_information:
-            if name not in known:
-                raise ValueError(
-                    "start.side_information must name attributes or content modalities, out of "
-                    f"{', '.join(sorted(known))}. Received: {name!r}"
-                )
+        for name in sorted(known & {EASE, ITEM_KNN}):
+            raise ValueError(
+                f"{name!r} names a part of the teacher; choose another name for the attribute or "
+                "modality."
+            )
+        for field, pairs, more in (
+            ("start.side_information", self.start.side_information, set()),
+            ("start.blend", self.start.blend, {EASE, ITEM_KNN}),
+            ("new_items.evidence", self.new_items.evidence, set()),
+        ):
+            for name, _ in pairs:
+                if name not in known | more:
+                    raise ValueError(
+                        f"{field} must name attributes or content modalities, out of "
+                        f"{', '.join(sorted(known | more))}. Received: {name!r}"
+                    )
 
     @property
     def content_modalities(self) -> tuple[Modality, ...]:
@@ -371,10 +440,8 @@ class Config:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Config:
         """Inverse of `to_dict`; lists are taken for tuples, as JSON returns them."""
-        start = dict(data.get("start", {}))
-        start["side_information"] = tuple(
-            (name, weight) for name, weight in start.get("side_information", ())
-        )
+        start = _make_pairs(data.get("start", {}), "blend", "side_information")
+        new_items = _make_pairs(data.get("new_items", {}), "evidence")
         training = dict(data.get("training", {}))
         if "keep_share" in training:
             training["keep_share"] = tuple(training["keep_share"])
@@ -385,4 +452,15 @@ class Config:
             model=ModelConfig(**data.get("model", {})),
             losses=LossConfig(**data.get("losses", {})),
             training=TrainingConfig(**training),
+            new_items=NewItemsConfig(**new_items),
         )
+
+
+def _make_pairs(section: Mapping[str, Any], *fields: str) -> dict[str, Any]:
+    """Returns a section with its lists of (name, weight) as tuples."""
+    pairs = {
+        field: tuple((name, weight) for name, weight in section[field])
+        for field in fields
+        if field in section
+    }
+    return {**section, **pairs}

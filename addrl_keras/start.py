@@ -13,6 +13,7 @@ from addrl_keras.catalogue import Catalogue
 from addrl_keras.config import Config
 from addrl_keras.losses.preference import history_softmax
 from addrl_keras.model import AdDrl, ModelShape
+from addrl_keras.teacher import compute_teacher
 
 
 def make_started_model(
@@ -67,7 +68,7 @@ def _start_in_closed_form(
     distributions: list[np.ndarray],
 ) -> None:
     config = model.config
-    teacher = closed_form.compute_teacher(history, catalogue, config.start)
+    teacher = compute_teacher(history, catalogue, config.start)
     affinity = closed_form.compute_affinity(teacher, distributions, config.start.affinity_ridge)
     chunks, reach = [], []
     for k, part in enumerate(affinity):

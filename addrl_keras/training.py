@@ -16,8 +16,9 @@ import scipy.sparse
 from addrl_keras.callbacks import FiniteLosses, Progress, ValidationNdcg
 from addrl_keras.catalogue import Catalogue, Interactions
 from addrl_keras.config import Config
-from addrl_keras.content import compute_distributions, fit_content_tower
+from addrl_keras.content import ContentTower, compute_distributions, fit_content_tower
 from addrl_keras.model import AdDrl
+from addrl_keras.new_items import place_new_items
 from addrl_keras.start import make_started_model
 
 
@@ -34,6 +35,8 @@ class FitResult:
         history: Per phase (`content`, `validation`) the figures of every epoch.
         epochs: Epochs of gradient training that the model got; 0 means that the closed form was
             best on validation.
+        content: What predicts missing attribute values from content; None where there is nothing
+            to predict from, or it was not trained.
     """
 
     model: AdDrl
@@ -42,6 +45,7 @@ class FitResult:
     modality_weights: np.ndarray
     history: dict[str, dict[str, list[float]]]
     epochs: int
+    content: ContentTower | None = None
 
 
 def fit(
@@ -75,16 +79,27 @@ def fit(
     progress(f"content side: {_describe_last(content_history)}")
     distributions, attention = compute_distributions(config, catalogue, tower)
 
-    model = make_started_model(config, catalogue, interactions.train, distributions)
+    fitted_on = interactions.train
+    model = make_started_model(config, catalogue, fitted_on, distributions)
     validation = _train_with_validation(model, interactions, progress)
     epochs = validation.best_epoch
     if config.training.refit and interactions.validation.nnz:
         progress(f"refit on train + validation: {epochs} epochs")
-        model = make_started_model(config, catalogue, interactions.known, distributions)
-        _train(model, interactions.known, epochs)
+        fitted_on = interactions.known
+        model = make_started_model(config, catalogue, fitted_on, distributions)
+        _train(model, fitted_on, epochs)
+    is_new = np.asarray(fitted_on.sum(axis=0)).ravel() == 0
+    progress(f"items without interactions, placed by their content: {is_new.sum()}")
+    place_new_items(model, catalogue, fitted_on, is_new)
     history = {"content": dict(content_history), "validation": validation.history}
     return FitResult(
-        model, catalogue, interactions, _modality_weights(config, attention), history, epochs
+        model,
+        catalogue,
+        interactions,
+        make_modality_weights(config, attention),
+        history,
+        epochs,
+        tower,
     )
 
 
@@ -163,8 +178,16 @@ def _train(
     model.fit(batches, epochs=epochs, verbose=0, callbacks=[guard, *callbacks])
 
 
-def _modality_weights(config: Config, attention: np.ndarray) -> np.ndarray:
-    """Attention by attribute chunk; the residual and the memory come from the id alone."""
+def make_modality_weights(config: Config, attention: np.ndarray) -> np.ndarray:
+    """Attention by attribute chunk; the residual and the memory come from the id alone.
+
+    Args:
+        config: The model's configuration.
+        attention: Float `[num_items, num_attributes, num_content_modalities]`.
+
+    Returns:
+        Float32 `[num_items, num_chunks, num_modalities]`.
+    """
     weights = np.zeros(
         (attention.shape[0], len(config.chunk_names), len(config.modalities)), np.float32
     )

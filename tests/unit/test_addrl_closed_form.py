@@ -8,6 +8,7 @@ from addrl_data import CHUNK_DIM, NUM_ITEMS, make_config
 from addrl_keras import closed_form
 from addrl_keras.config import StartConfig
 from addrl_keras.start import make_started_model, scale_to_logits
+from addrl_keras.teacher import compute_gram, compute_teacher
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +19,7 @@ def distributions(planted):
 
 @pytest.fixture(scope="module")
 def teacher(planted):
-    return closed_form.compute_teacher(
-        planted.interactions.train, planted.catalogue, make_config().start
-    )
+    return compute_teacher(planted.interactions.train, planted.catalogue, make_config().start)
 
 
 def test_the_gram_matrix_weighs_users_and_adds_side_information(planted):
@@ -32,7 +31,7 @@ def test_the_gram_matrix_weighs_users_and_adds_side_information(planted):
     title = planted.catalogue.features["title"].toarray()
     expected = (dense / lengths[:, None] ** 0.5).T @ dense
     expected += 2.0 * genre @ genre.T + 3.0 * title @ title.T
-    gram = closed_form.compute_gram(train, planted.catalogue, start)
+    gram = compute_gram(train, planted.catalogue, start)
     assert gram.dtype == np.float32
     np.testing.assert_allclose(gram, expected, rtol=1e-4, atol=1e-5)
 
@@ -42,16 +41,16 @@ def test_a_user_without_items_does_not_divide_by_zero(planted):
     empty = scipy.sparse.vstack([train, scipy.sparse.csr_matrix((1, NUM_ITEMS))]).tocsr()
     start = StartConfig(user_exponent=0.5)
     np.testing.assert_allclose(
-        closed_form.compute_gram(empty, planted.catalogue, start),
-        closed_form.compute_gram(train, planted.catalogue, start),
+        compute_gram(empty, planted.catalogue, start),
+        compute_gram(train, planted.catalogue, start),
         rtol=1e-5,
     )
 
 
 def test_the_teacher_is_the_constrained_ridge_regression(planted, teacher):
-    gram = closed_form.compute_gram(
-        planted.interactions.train, planted.catalogue, make_config().start
-    ).astype(np.float64)
+    gram = compute_gram(planted.interactions.train, planted.catalogue, make_config().start).astype(
+        np.float64
+    )
     assert not np.diag(teacher).any()
     # Column by column: the ridge regression of an item on all the others.
     ridge = make_config().start.ease_lambda

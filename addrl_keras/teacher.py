@@ -1,0 +1,105 @@
+"""The teacher: which item-to-item weights `W` the closed-form start is built from.
+
+`W` blends what was bought together with what looks alike:
+
+    W = sum_t blend_t W_t / (mean row sum of |W_t|)
+
+where `W_t` is EASE on a Gram matrix with side information, ItemKNN, or the nearest neighbours by
+one modality or attribute.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse
+
+from addrl_keras.baselines.ease import compute_ease_weights, compute_user_weighted_gram
+from addrl_keras.baselines.item_knn import compute_similarity as compute_co_occurrence
+from addrl_keras.baselines.item_knn import keep_neighbours
+from addrl_keras.catalogue import Catalogue, Features, compute_similarity
+from addrl_keras.config import EASE, ITEM_KNN, StartConfig
+
+
+def get_evidence(catalogue: Catalogue, name: str) -> Features:
+    """Gets the rows `[num_items, dim]` of an attribute's values or a modality's features."""
+    if name in catalogue.values:
+        return catalogue.values[name].matrix
+    return catalogue.features[name]
+
+
+def compute_gram(
+    history: scipy.sparse.csr_matrix, catalogue: Catalogue, start: StartConfig
+) -> np.ndarray:
+    """Computes `X' diag(n^-user_exponent) X + sum_s weight_s F_s F_s'`.
+
+    Args:
+        history: Binary CSR `[num_users, num_items]`.
+        catalogue: Where the side information comes from.
+        start: Its `user_exponent` and `side_information`.
+
+    Returns:
+        Float32 `[num_items, num_items]`.
+    """
+    gram = compute_user_weighted_gram(history, start.user_exponent)
+    for name, weight in start.side_information:
+        rows = get_evidence(catalogue, name)
+        gram += weight * compute_similarity(rows, rows)
+    return gram
+
+
+def compute_content_neighbours(rows: Features, neighbours: int, power: float) -> np.ndarray:
+    """Computes cosines to a power, with the largest entries of each column kept.
+
+    Args:
+        rows: Features `[num_items, dim]`.
+        neighbours: Entries kept per column; of equal ones all are kept.
+        power: Above 1 it favours the nearest.
+
+    Returns:
+        Float32 `[num_items, num_items]` with a zero diagonal.
+    """
+    similarity = np.maximum(compute_similarity(rows, rows), 0.0) ** power
+    np.fill_diagonal(similarity, 0.0)
+    if neighbours < len(similarity):
+        least = np.partition(similarity, -neighbours, axis=0)[-neighbours]
+        similarity[similarity < least] = 0.0
+    return similarity
+
+
+def compute_teacher(
+    history: scipy.sparse.csr_matrix, catalogue: Catalogue, start: StartConfig
+) -> np.ndarray:
+    """Computes the teacher's item-to-item weights.
+
+    Sources: EASE, Steck 2019 (arXiv 1905.03375), with side information in the Gram matrix.
+
+    Args:
+        history: Binary CSR `[num_users, num_items]`.
+        catalogue: Where the side information comes from.
+        start: Hyper-parameters.
+
+    Returns:
+        Float32 `[num_items, num_items]` with a zero diagonal; row: item in the history, column:
+        item scored.
+    """
+    if len(start.blend) == 1:
+        return _compute_part(start.blend[0][0], history, catalogue, start)
+    total = np.zeros((catalogue.num_items, catalogue.num_items), np.float32)
+    for name, weight in start.blend:
+        part = _compute_part(name, history, catalogue, start)
+        scale = np.abs(part).sum(axis=1).mean()
+        if scale > 0:
+            total += np.float32(weight / scale) * part
+    return total
+
+
+def _compute_part(
+    name: str, history: scipy.sparse.csr_matrix, catalogue: Catalogue, start: StartConfig
+) -> np.ndarray:
+    if name == EASE:
+        return compute_ease_weights(compute_gram(history, catalogue, start), start.ease_lambda)
+    if name == ITEM_KNN:
+        similarity = compute_co_occurrence(history, start.knn_shrink, start.knn_exponent)
+        return keep_neighbours(similarity, start.knn_neighbours).toarray()
+    rows = get_evidence(catalogue, name)
+    return compute_content_neighbours(rows, start.content_neighbours, start.content_power)
