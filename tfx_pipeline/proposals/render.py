@@ -175,8 +175,8 @@ def _render_model(proposal: Proposal) -> str:
     text += _lines(
         {
             "chunk_dim": 16 if is_small else model.chunk_dim,
-            "residual_dim": model.residual_dim if is_small else 128,
-            "memory_size": min(model.memory_size, max(8, proposal.num_items // 4)),
+            "residual_dim": model.residual_dim if is_small else 256,
+            "memory_size": min(256, max(8, proposal.num_items // 4)),
         },
         {
             "chunk_dim": "width of an attribute's chunk",
