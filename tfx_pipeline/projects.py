@@ -9,17 +9,10 @@ import dataclasses
 import datetime
 import pathlib
 import tomllib
+import typing
 from typing import Any
 
-from addrl_keras.config import (
-    Attribute,
-    Config,
-    LossConfig,
-    Modality,
-    ModelConfig,
-    StartConfig,
-    TrainingConfig,
-)
+from addrl_keras.config import Attribute, Config, Modality
 from tfx_pipeline.configs import PROJECT_FILE, GateConfig, PipelineConfig
 from tfx_pipeline.datasets.table_options import (
     Aggregate,
@@ -103,28 +96,21 @@ def load_project(name: str) -> PipelineConfig:
 
 
 def _make_config(path: pathlib.Path, document: dict[str, Any]) -> PipelineConfig:
-    sections = ("data", "attributes", "modalities", "start", "model", "losses", "training")
     reader = TomlReader(path)
-    reader.check_keys("", document, (*sections, "gates", "evaluation"))
+    hints = typing.get_type_hints(Config)
+    reader.check_keys("", document, ("data", *hints, "gates", "evaluation"))
     tables = _make_tables(reader, reader.get_table("data", document, "data", required=True))
     tables.validate()
-    start = dict(reader.get_table("start", document, "start"))
-    weights = reader.get_table("start.side_information", start, "side_information")
-    start["side_information"] = tuple(
-        (name, reader.check_type(f"start.side_information.{name}", weight, float))
-        for name, weight in weights.items()
-    )
 
     def make(section: str, cls: type) -> Any:
         return reader.make(section, cls, reader.get_table(section, document, section))
 
+    named = {"attributes": Attribute, "modalities": Modality}
+    parts = {
+        name: tuple(reader.make_named(document, name, cls).values()) for name, cls in named.items()
+    }
     model = Config(
-        attributes=tuple(reader.make_named(document, "attributes", Attribute).values()),
-        modalities=tuple(reader.make_named(document, "modalities", Modality).values()),
-        start=reader.make("start", StartConfig, start, skip=("side_information",)),
-        model=make("model", ModelConfig),
-        losses=make("losses", LossConfig),
-        training=make("training", TrainingConfig),
+        **parts, **{name: make(name, hints[name]) for name in hints if name not in named}
     )
     _check_columns(reader, model, tables)
     evaluation = make("evaluation", _Evaluation)

@@ -9,6 +9,9 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+# Weights by name: a table in the file, pairs in the dataclass.
+WEIGHTS = tuple[tuple[str, float], ...]
+
 
 class ProjectError(ValueError):
     """Raised where a project's file cannot be read or says what it may not."""
@@ -123,8 +126,13 @@ class TomlReader:
         if isinstance(hint, types.UnionType):
             kinds = typing.get_args(hint)
             hint = next((kind for kind in kinds if _fits(value, kind)), kinds[0])
-        if not _fits(value, hint):
+        if hint == WEIGHTS and isinstance(value, dict):
+            for name, weight in value.items():
+                self.check_type(f"{where}.{name}", weight, float)
+        elif not _fits(value, hint):
             raise self.error(f"{where} must be {_describe(hint)}", value, "Change the line.")
+        if isinstance(value, dict):
+            return tuple((name, float(weight)) for name, weight in value.items())
         if typing.get_origin(hint) is tuple:
             return (value,) if isinstance(value, str) else tuple(value)
         return float(value) if hint is float else value
@@ -135,6 +143,8 @@ def _get_fields(cls: type) -> dict[str, Any]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
+    if hint == WEIGHTS:
+        return False  # A table, which the caller looks into.
     if typing.get_origin(hint) is tuple:
         inner = typing.get_args(hint)
         if isinstance(value, str):  # One text may stand for a list of one.
@@ -152,6 +162,8 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _describe(hint: Any) -> str:
+    if hint == WEIGHTS:
+        return "weights by name, such as { brand = 5.0 }"
     if typing.get_origin(hint) is tuple:
         inner = typing.get_args(hint)
         if inner[-1] is ...:

@@ -50,6 +50,7 @@ image = { column = "image", encoder = "hub", handle = "lite", preprocessing = "i
 [start]
 ease_lambda = 30
 side_information = { brand = 5, tags = 2.5 }
+blend = { ease = 1, item_knn = 0.5 }
 
 [training]
 keep_share = [0.2, 0.8]
@@ -90,6 +91,7 @@ def test_a_project_says_all_that_a_preset_says(write, tmp_path):
     assert config.model.attribute_names == ("price", "brand", "popularity")
     assert config.model.attributes[0].bins == 7
     assert config.model.start.ease_lambda == 30.0
+    assert config.model.start.blend == (("ease", 1.0), ("item_knn", 0.5))
     assert config.model.start.side_information == (("brand", 5.0), ("tags", 2.5))
     assert config.model.training.keep_share == (0.2, 0.8) and not config.model.training.refit
     assert config.gates.min_recall == 0.1
@@ -111,6 +113,8 @@ MISTAKES = [
     ("refit = false", "refit = 1", "training.refit must be true or false. Received: 1."),
     ("[0.2, 0.8]", "[0.2]", "training.keep_share must be a list of 2 numbers. Received: [0.2]."),
     ("tags = 2.5", 'tags = "x"', "start.side_information.tags must be a number. Received: 'x'."),
+    ("{ ease = 1, item_knn = 0.5 }", "3",
+     "start.blend must be weights by name, such as { brand = 5.0 }. Received: 3."),
     ("tags = 2.5", "tag = 2.5", "start.side_information must name attributes or content modal"),
     ('time_formats = "dd/mm/yyyy"', "time_formats = [1]",
      'data.interactions.time_formats must be a list such as ["a", "b"]. Received: [1].'),
