@@ -15,6 +15,7 @@ from typing import Any
 
 RESIDUAL = "residual"
 MEMORY = "memory"
+RESERVED = (RESIDUAL, MEMORY, "item_warmth", "user_activity")
 OTHER = "(other)"
 
 # Parts of a teacher that rest on interactions; every other name is one of content.
@@ -75,9 +76,10 @@ class Attribute:
     def validate(self) -> None:
         """Raises `ValueError` that names the field, the value received and what is allowed."""
         _validate_name("attribute", self.name)
-        if self.name in (RESIDUAL, MEMORY):
+        if self.name in RESERVED:
             raise ValueError(
-                f"{self.name!r} names a chunk without an attribute; choose another name."
+                "An attribute must not have the name of a chunk without an attribute or of a "
+                f"slice: {', '.join(RESERVED)}. Received: {self.name!r}"
             )
         owner = f"attribute {self.name!r}"
         _validate_choice(owner, "kind", self.kind, ("numeric", "categorical"))

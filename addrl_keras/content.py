@@ -212,11 +212,19 @@ def fit_content_tower(
         return None, {}
     labels = [catalogue.values[name].distribution().toarray() for name in config.attribute_names]
     features = [catalogue.features[modality.name] for modality in config.content_modalities]
-    tower = ContentTower(config, [label.shape[1] for label in labels], name="content")
-    tower.build([(None, feature.shape[1]) for feature in features])
+    tower = make_content_tower(config, catalogue)
     tower.compile(optimizer=keras.optimizers.Adam(training.content_learning_rate))
     batches = ItemBatches(features, labels, training.item_batch_size, training.seed)
     rate = training.content_learning_rate
     guard = FiniteLosses("content", f"lower training.content_learning_rate, now {rate}")
     history = tower.fit(batches, epochs=training.content_epochs, verbose=verbose, callbacks=[guard])
     return tower, history.history
+
+
+def make_content_tower(config: Config, catalogue: Catalogue) -> ContentTower:
+    """Makes an untrained content tower of the sizes that a catalogue asks for."""
+    sizes = [len(catalogue.values[name].names) for name in config.attribute_names]
+    tower = ContentTower(config, sizes, name="content")
+    widths = [catalogue.features[modality.name].shape[1] for modality in config.content_modalities]
+    tower.build([(None, width) for width in widths])
+    return tower

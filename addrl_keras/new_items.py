@@ -35,19 +35,19 @@ _RESIDUAL_RIDGE = 1e-3
 
 
 def place_new_items(
-    model: AdDrl, catalogue: Catalogue, known: scipy.sparse.csr_matrix, is_new: np.ndarray
+    model: AdDrl, catalogue: Catalogue, known: scipy.sparse.csr_matrix, new: np.ndarray
 ) -> None:
     """Sets the weights of items without interactions; those of all others stay as they are.
 
     Args:
         model: The fitted towers. Their value distributions must be set for the new items already.
         catalogue: All items, old and new.
-        known: Binary CSR `[num_users, num_items]`, what the model was fitted on.
-        is_new: Bool `[num_items]`, the items to place. Where every item is new, there is nothing
-            to learn from and nothing happens.
+        known: Binary CSR `[num_users, num_items]`, what the model was fitted on. The items that
+            occur in it are those to learn from; where there are none, nothing happens.
+        new: Int `[num_new]`, the items to place; none of them occurs in `known`.
     """
-    old = np.flatnonzero(~is_new)
-    new = np.flatnonzero(is_new)
+    counts = np.asarray(known.sum(axis=0), dtype=np.float32).ravel()
+    old = np.flatnonzero(counts)
     if not len(old) or not len(new):
         return
     alpha = compute_coefficients(model.config, catalogue, old, new)
@@ -58,8 +58,7 @@ def place_new_items(
     self_weight = model.config.new_items.self_weight * np.abs(columns).sum(axis=0).mean()
     np.fill_diagonal(columns, self_weight)
     rest = columns @ alpha - query[old, :-width] @ items[new, :-width].T
-    counts = np.asarray(known.sum(axis=0), dtype=np.float32).ravel()[old]
-    residual = _fit_residual(query[old, -width:], rest, counts)
+    residual = _fit_residual(query[old, -width:], rest, counts[old])
     query[new] = alpha.T @ query[old]
     model.user_tower.query.assign(query)
     everything = model.item_tower.residual.numpy()

@@ -249,8 +249,9 @@ class Recommender(tf.Module):
 
         Returns:
             Per attribute the item's values, string `[batch]`, or `[batch, max]` where the attribute
-            is multi-valued; "(missing)" where there is none. And `user_activity`, string `[batch]`:
-            `light`, `medium`, `heavy`, or `none` for an unknown user.
+            is multi-valued; "(missing)" where there is none. And `item_warmth`, string `[batch]`:
+            `warm`, or `cold` where nobody is known to have the item; and `user_activity`, string
+            `[batch]`: `light`, `medium`, `heavy`, or `none` for an unknown user.
 
         Raises:
             tf.errors.InvalidArgumentError: As in `evaluate`.

@@ -15,6 +15,7 @@ from addrl_keras.users import make_constant
 Tensor = Any
 MISSING = "(missing)"
 USER_ACTIVITY = "user_activity"
+ITEM_WARMTH = "item_warmth"
 
 
 class EvaluationSlices(tf.Module):
@@ -33,6 +34,8 @@ class EvaluationSlices(tf.Module):
             for name in config.attribute_names
         }
         self._activity = make_constant(name_activity(np.diff(interactions.known.indptr)))
+        counts = np.asarray(interactions.known.sum(axis=0)).ravel()
+        self._warmth = make_constant(np.where(counts > 0, "warm", "cold").astype(object))
 
     def look_up(self, users: Tensor, items: Tensor) -> dict[str, Tensor]:
         """Looks up slices.
@@ -43,15 +46,21 @@ class EvaluationSlices(tf.Module):
 
         Returns:
             Per attribute string `[batch]`, or `[batch, max]` where the attribute is multi-valued;
-            and `user_activity`, string `[batch]`.
+            `item_warmth`, string `[batch]`, `warm` or `cold`: whether anybody is known to have the
+            item; and `user_activity`, string `[batch]`.
         """
         slices = {}
         for name, table in self._values.items():
             values = tf.gather(table, tf.maximum(items, 0))
             values = tf.where(items[:, None] < 0, MISSING, values)
             slices[name] = values[:, 0] if values.shape[1] == 1 else values
+        warmth = tf.gather(self._warmth, tf.maximum(items, 0))
         activity = tf.gather(self._activity, tf.maximum(users, 0))
-        return {**slices, USER_ACTIVITY: tf.where(users < 0, "none", activity)}
+        return {
+            **slices,
+            ITEM_WARMTH: tf.where(items < 0, "cold", warmth),
+            USER_ACTIVITY: tf.where(users < 0, "none", activity),
+        }
 
 
 def fill_rows(rows: Sequence[tuple[str, ...]]) -> np.ndarray:

@@ -88,9 +88,9 @@ def fit(
         fitted_on = interactions.known
         model = make_started_model(config, catalogue, fitted_on, distributions)
         _train(model, fitted_on, epochs)
-    is_new = np.asarray(fitted_on.sum(axis=0)).ravel() == 0
-    progress(f"items without interactions, placed by their content: {is_new.sum()}")
-    place_new_items(model, catalogue, fitted_on, is_new)
+    new = np.flatnonzero(np.asarray(fitted_on.sum(axis=0)).ravel() == 0)
+    progress(f"items without interactions, placed by their content: {len(new)}")
+    place_new_items(model, catalogue, fitted_on, new)
     history = {"content": dict(content_history), "validation": validation.history}
     return FitResult(
         model,

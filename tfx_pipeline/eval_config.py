@@ -13,6 +13,7 @@ from tfx_pipeline.fingerprint import compute_module_fingerprint
 METRICS_MODULE = "tfx_pipeline.modules.addrl_metrics"
 CANDIDATE = "candidate"
 BASELINE = "baseline"
+ITEM_SLICE = "item_warmth"
 USER_SLICE = "user_activity"
 EVALUATE = "evaluate"
 EVALUATE_SLICES = "evaluate_slices"
@@ -31,7 +32,7 @@ def get_metric_names(config: PipelineConfig) -> tuple[str, str]:
 
 
 def get_slice_features(config: PipelineConfig) -> tuple[str, ...]:
-    """Get the features by which results are sliced: each attribute, and the user's activity.
+    """Get the features by which results are sliced: attributes, cold or warm, the user's activity.
 
     Args:
         config: The pipeline's configuration.
@@ -39,7 +40,7 @@ def get_slice_features(config: PipelineConfig) -> tuple[str, ...]:
     Returns:
         Their names, outputs of the signature `evaluate_slices`.
     """
-    return (*config.model.attribute_names, USER_SLICE)
+    return (*config.model.attribute_names, ITEM_SLICE, USER_SLICE)
 
 
 def make_eval_config(config: PipelineConfig) -> config_pb2.EvalConfig:

@@ -108,7 +108,8 @@ def _recommend(signature, specs, users):
 
 def test_slices_are_the_models_own_values(planted_run):
     slices = planted_run.result.slices
-    assert set(slices) == {*get_preset("planted").model.attribute_names, "user_activity"}
+    names = get_preset("planted").model.attribute_names
+    assert set(slices) == {*names, "item_warmth", "user_activity"}
     assert {"Comedy", "Western", "(missing)"} <= set(slices["genre"])
     assert any(name.startswith("<=") for name in slices["year"])
     # Items have one year at most, so the years share the users out.

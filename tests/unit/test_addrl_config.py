@@ -80,8 +80,8 @@ def test_a_heading_is_the_label_or_else_the_name():
 BAD_PARTS = [
     (Attribute("Year", "y"), r"attribute must match .* Received: 'Year'"),
     (Attribute("a b", "y"), "Received: 'a b'"),
-    (Attribute("residual", "y"), "'residual' names a chunk without an attribute"),
-    (Attribute("memory", "y"), "'memory' names a chunk without an attribute"),
+    (Attribute("residual", "y"), "name of a chunk without an attribute .* Received: 'residual'"),
+    (Attribute("user_activity", "y"), "or of a slice: .* Received: 'user_activity'"),
     (Attribute("year", "y", kind="number"), "kind must be one of numeric, categorical.*'number'"),
     (Attribute("year", "y", kind="numeric", bins=1), r"attribute 'year'.bins .*Received: 1$"),
     (Attribute("year", "y", max_values=0), "attribute 'year'.max_values .*Received: 0$"),

@@ -451,6 +451,7 @@ class TestEvaluate:
             "year": (3,),
             "genre": (3, 2),
             "brand": (3,),
+            "item_warmth": (3,),
             "user_activity": (3,),
         }
         year = _text(slices["year"]).tolist()
@@ -461,6 +462,9 @@ class TestEvaluate:
         assert _text(slices["brand"])[0] == MISSING
         assert _text(slices["brand"])[1] in BRANDS
         assert _text(slices["user_activity"])[1] == "none"
+        counts = np.asarray(planted.interactions.known.sum(axis=0)).ravel()
+        warmth = ["warm" if counts[item] else "cold" for item in (0, 6)]
+        assert _text(slices["item_warmth"]).tolist() == [*warmth, "cold"]
 
     def test_rows_are_filled_and_activity_is_by_thirds(self):
         assert fill_rows([("a",), ()]).tolist() == [["a"], [MISSING]]
