@@ -74,7 +74,9 @@ def test_small_whole_numbers_as_ids_of_users_and_items_are_told_apart(propose):
 def test_each_column_gets_a_use_or_a_reason(propose):
     generator = random.Random(0)
     proposal = propose(
+        re.sub(r",(\d+),", r",item-\1,", make_buys()),
         goods=make_goods(
+            sku=lambda n: f"item-{n}",
             Price=lambda n: f"$1,{n:03d}.50" if n else "ask",
             colour_name=lambda n: COLOURS[n % 4],
             colour_code=lambda n: 10 + n % 4,
@@ -87,15 +89,23 @@ def test_each_column_gets_a_use_or_a_reason(propose):
             serial=lambda n: f"x{n}",
             picture=lambda n: f"https://example.org/{n}.jpg",
             total_sold=lambda n: n * 3,
+            also_bought=lambda n: f"['item-{n + 1}', 'item-{n + 2}']",
+            sentences=lambda n: f"['a long sentence about number {n}', 'it has two of them']",
+            pictures=lambda n: f"['https://example.org/{n}.jpg']",
+            details=lambda n: f"{{'size': {n}}}",
+            rarely=lambda n: n if n == 3 else "",
+            brand=lambda n: "Acme" if n % 3 else f"Maker {n}",
             released=lambda n: f"2020-01-{n % 28 + 1:02d}",
             weight_g=lambda n: n * 10 if n % 2 else "",
-        )
+        ),
     )
     kinds = {name: column.kind for name, column in proposal.options.items.columns.items()}
     assert kinds == {
         "price": "number",
         "colour_name": "category",
         "keywords": "list",
+        "sentences": "text",
+        "brand": "category",
         "story": "text",
         "short": "text",
         "vector": "vector",
@@ -111,6 +121,10 @@ def test_each_column_gets_a_use_or_a_reason(propose):
         "same": "the same everywhere: 'EU'",
         "serial": "nearly every value is another",
         "picture": "photos must be files, given with --images",
+        "also_bought": "lists of items; whoever made them looked at what people did",
+        "pictures": "photos must be files",
+        "details": "dictionaries",
+        "rarely": "only 3.1% of the items have a value",
         "total_sold": "may know the test",
         "released": "times",
     }.items():
@@ -123,6 +137,7 @@ def test_each_column_gets_a_use_or_a_reason(propose):
         "keywords": ("bag", ""),
         "story": ("hub", "minilm"),
         "short": ("text", ""),
+        "sentences": ("hub", "minilm"),
         "vector": ("precomputed", ""),
     }
     chosen = {each.name: (each.column, each.kind) for each in proposal.attributes}

@@ -21,6 +21,7 @@ from tfx_pipeline.datasets.source import compute_sha256
 from tfx_pipeline.datasets.table_values import BadValueError
 
 _BATCH_ROWS = 8192
+_SHOWN = 100
 _DELIMITERS = ",;\t|"
 _MAGIC = {
     b"PK\x03\x04": "an Excel workbook or another archive. Save the sheet as CSV (UTF-8).",
@@ -49,7 +50,7 @@ class Place:
 
     def error(self, column: str, value: Any, what: str, remedy: str) -> DataError:
         """Return the error to raise about a value: file, row, column, what is wrong, the remedy."""
-        return DataError(f"{self}, column {column!r}: {what}. Received: {value!r}. {remedy}")
+        return DataError(f"{self}, column {column!r}: {what}. Received: {shorten(value)}. {remedy}")
 
     def parse(self, column: str, value: Any, parse: Any, *settings: Any) -> Any:
         """Return what a parser of `table_values` makes of a value; its refusal gets the place."""
@@ -61,6 +62,12 @@ class Place:
     def __str__(self) -> str:
         """Return the place as errors name it."""
         return f"{self.path}, {self.unit} {self.number}"
+
+
+def shorten(value: Any) -> str:
+    """Return a value as messages show it: quoted, and no longer than a line takes."""
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}..."
 
 
 Row = tuple[Place, tuple[Any, ...]]

@@ -18,7 +18,7 @@ from typing import Any
 # How files write "no value", beside leaving the field empty. `NA` is none of them for ids: it may
 # be one (Namibia's code is).
 _NULL_IDS = frozenset(("", "nan", "NaN", "null", "NULL", "None", "\\N", "#N/A", "N/A", "<NA>"))
-_NULLS = _NULL_IDS | {"NA", "n/a", "na", "-", "--", "none", "nil", "?"}
+_NULLS = _NULL_IDS | {"NA", "n/a", "na", "-", "--", "none", "nil", "?", "[]", "{}"}
 MAX_ID_LENGTH = 1000
 
 _SPREADSHEET = re.compile(r"\d\.\d+[eE]\+\d+\Z")

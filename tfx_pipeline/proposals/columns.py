@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from addrl_keras.config import MEMORY, RESIDUAL, Attribute, Modality
 from tfx_pipeline.datasets import table_values
+from tfx_pipeline.datasets.table_files import shorten
 from tfx_pipeline.datasets.table_options import ItemColumn
 from tfx_pipeline.proposals import evidence, names
 from tfx_pipeline.proposals.look import Cell, TableSample
@@ -17,6 +18,9 @@ TEXT_ENCODER, IMAGE_ENCODER = "minilm", "efficientnet-lite0"
 # A text of this many words says more than its words; it is worth an encoder.
 LONG_TEXT = 12
 _FEW = 10
+_MAX_MISSING = 0.95
+# Shorter ids are small numbers, which mean other things elsewhere.
+_ID_LENGTH = 5
 _MAX_VALUES = 64
 _MIN_ITEMS_OF_VALUE = 3
 _TELLTALE = 0.9
@@ -91,8 +95,12 @@ def _propose(
     distinct = len({repr(cell.value) for cell in cells})
     if not cells:
         return ColumnProposal(source, "no values at all")
+    if missing > _MAX_MISSING:
+        return ColumnProposal(source, f"only {1 - missing:.1%} of the items have a value")
     if distinct == 1:
-        return ColumnProposal(source, f"the same everywhere: {str(cells[0].value)[:40]!r}")
+        return ColumnProposal(source, f"the same everywhere: {shorten(cells[0].value)}")
+    if sum(str(cell.value).lstrip().startswith("{") for cell in cells) > 0.5 * len(cells):
+        return ColumnProposal(source, "dictionaries; columns of their entries could be used")
     base = {"source": source, "name": name, "missing": missing}
     vector = evidence.find_vector(cells)
     if vector:
@@ -105,7 +113,7 @@ def _propose(
         return ColumnProposal(source, "times; a column with the year could be an attribute")
     separator = evidence.find_list(cells)
     if separator is not None:
-        return _propose_list(base, cells, separator)
+        return _propose_list(base, cells, separator, roles)
     return _propose_text(base, cells, encoders)
 
 
@@ -143,7 +151,9 @@ def _propose_numbers(
         why += f", {numbers.why}"
     if numbers.bad:
         first = numbers.bad[0]
-        why += f"; {len(numbers.bad)} such as {first.value!r} ({first.place}) count as missing"
+        why += (
+            f"; {len(numbers.bad)} such as {shorten(first.value)} ({first.place}) count as missing"
+        )
     column = ItemColumn(
         "integer" if are_whole and not is_price else "number",
         decimal=numbers.decimal,
@@ -183,16 +193,30 @@ def _compute_rank_correlation(pairs: Sequence[tuple[float, float]]) -> float:
     return float(scipy.stats.spearmanr(left, right).statistic)
 
 
-def _propose_list(base: dict, cells: Sequence[Cell], separator: str) -> ColumnProposal:
-    parts = [part for cell in cells for part in table_values.parse_list(cell.value, separator)]
-    name = base["name"]
+def _propose_list(
+    base: dict, cells: Sequence[Cell], separator: str, roles: Roles
+) -> ColumnProposal:
+    source, name = base["source"], base["name"]
+    parts = evidence.get_parts(cells, separator)
+    values = collections.Counter(parts)
+    if _are_addresses(parts):
+        return ColumnProposal(source, "addresses; photos must be files, given with --images")
+    are_ids = sum(len(part) >= _ID_LENGTH and part in roles.item_ids for part in parts)
+    if are_ids > 0.05 * len(parts):
+        return ColumnProposal(
+            source,
+            "lists of items; whoever made them looked at what people did, so they may know the "
+            "test",
+        )
+    if not any(count > 1 for count in values.values()):
+        return ColumnProposal(source, "nearly every value is another, which says nothing of others")
     singular = name[:-1] if name.endswith("s") and len(name) > 3 else f"{name}_value"
     how = {"": "lists", "json": "lists in JSON"}.get(
         separator, f"lists, separated by {separator!r}"
     )
-    why = f"{how}; {len(set(parts)):,} different values: a bag"
+    why = f"{how}; {len(values):,} different values: a bag"
     column = ItemColumn("list", separator=separator)
-    attribute = Attribute(singular, name, max_values=_choose_size(collections.Counter(parts)))
+    attribute = Attribute(singular, name, max_values=_choose_size(values))
     modality = Modality(name, name, encoder="bag")
     return ColumnProposal(
         column=column, attribute=attribute, modality=modality, why=why, rank=-1.0, **base
@@ -204,9 +228,9 @@ def _propose_text(base: dict, cells: Sequence[Cell], encoders: bool) -> ColumnPr
     texts = [table_values.parse_category(cell.value) or "" for cell in cells]
     distinct = len(set(texts))
     words = evidence.count_words(cells)
-    if sum(text.startswith(("http://", "https://")) for text in texts) > 0.5 * len(texts):
+    if _are_addresses(texts):
         return ColumnProposal(source, "addresses; photos must be files, given with --images")
-    if words <= 4 and distinct <= 0.5 * len(texts):
+    if words <= 4 and (distinct <= 0.5 * len(texts) or _has_common_values(source, texts)):
         return _propose_category(base, cells, "few different texts")
     if words < 1.5:
         return ColumnProposal(source, "nearly every value is another, which says nothing of others")
@@ -223,12 +247,23 @@ def _propose_text(base: dict, cells: Sequence[Cell], encoders: bool) -> ColumnPr
     return ColumnProposal(column=column, modality=modality, why=why, **base)
 
 
+def _are_addresses(texts: Sequence[str]) -> bool:
+    return sum(text.startswith(("http://", "https://")) for text in texts) > 0.5 * len(texts)
+
+
+def _has_common_values(source: str, texts: Sequence[str]) -> bool:
+    """Tell a brand of which many values are rare from texts that are all different."""
+    counts = collections.Counter(texts)
+    common = sum(count for count in counts.values() if count >= _MIN_ITEMS_OF_VALUE)
+    return names.is_named(source, (*names.BRAND, *names.GROUP)) and common >= 0.2 * len(texts)
+
+
 def _propose_category(base: dict, cells: Sequence[Cell], what: str) -> ColumnProposal:
     source, name = base["source"], base["name"]
     values = collections.Counter(
         text for cell in cells if (text := table_values.parse_category(cell.value))
     )
-    if len(values) > 0.5 * len(cells):
+    if len(values) > 0.5 * len(cells) and not _has_common_values(source, list(values.elements())):
         return ColumnProposal(source, "nearly every value is another, which says nothing of others")
     size = _choose_size(values)
     covered = sum(count for _, count in values.most_common(size)) / len(cells)

@@ -1,6 +1,7 @@
 """What the values of one column say: are they times, numbers, lists, vectors, texts?"""
 
 import collections
+import contextlib
 import dataclasses
 import datetime
 import re
@@ -20,6 +21,7 @@ _SHORT_YEAR = re.compile(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2}(?!\d)")
 _PLAIN_FORMATS = ("iso", "yyyymmdd", "epoch_s", "epoch_ms", "epoch_us")
 _SEPARATORS = ("|", ";", ",")
 _MIN_VECTOR = 4
+_VALUE_WORDS = 3.0
 _MARKS = re.compile(r"\d([.,])(\d+)\D*\Z")
 
 
@@ -234,12 +236,12 @@ def find_vector(cells: Sequence[Cell]) -> tuple[str, int] | None:
 def find_list(cells: Sequence[Cell]) -> str | None:
     """Find out whether a column holds lists of values; returns the separator, None for no list."""
     if isinstance(cells[0].value, list):
-        return ""
+        return "" if _are_short(cells, "") else None
     texts = [cell.value for cell in cells if isinstance(cell.value, str)]
     if len(texts) < len(cells):
         return None
     if sum(text.lstrip().startswith("[") for text in texts) >= ENOUGH * len(texts):
-        return "json"
+        return "json" if _are_short(cells, "json") else None
     if all(set(text) <= set("0123456789 ") for text in texts) and any(" " in t for t in texts):
         return " "
     for separator in _SEPARATORS:
@@ -249,12 +251,29 @@ def find_list(cells: Sequence[Cell]) -> str | None:
     return None
 
 
+def get_parts(cells: Sequence[Cell], separator: str) -> list[str]:
+    """Return the parts of all lists of a column that can be read."""
+    parts = []
+    for cell in cells:
+        # What is no list shows when the tables are read, with its place.
+        with contextlib.suppress(table_values.BadValueError):
+            parts += table_values.parse_list(cell.value, separator)
+    return parts
+
+
+def _are_short(cells: Sequence[Cell], separator: str) -> bool:
+    """Tell values from sentences."""
+    parts = get_parts(cells[:1000], separator)
+    # The median: shops put a sentence or two among their categories.
+    return bool(parts) and statistics.median(len(part.split()) for part in parts) <= _VALUE_WORDS
+
+
 def _are_values(texts: Sequence[str], separator: str) -> bool:
     """Tell values from clauses: they are short and come again."""
-    parts = [part for text in texts for part in table_values.parse_list(text, separator)]
+    parts = get_parts([Cell(None, text) for text in texts], separator)
     distinct = len(set(parts))
     words = statistics.fmean(len(part.split()) for part in parts) if parts else 0
-    return bool(parts) and words <= 2.5 and distinct <= 0.5 * len(parts)
+    return bool(parts) and words <= _VALUE_WORDS and distinct <= 0.5 * len(parts)
 
 
 def count_words(cells: Sequence[Cell]) -> float:

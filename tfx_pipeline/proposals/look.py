@@ -17,11 +17,11 @@ class Cell:
     """A value and where it stands.
 
     Attributes:
-        place: File and row.
+        place: File and row; None where it is of no interest.
         value: What the file has there.
     """
 
-    place: Place
+    place: Place | None
     value: Any
 
 
