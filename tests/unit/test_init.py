@@ -90,7 +90,9 @@ def test_each_column_gets_a_use_or_a_reason(propose):
             picture=lambda n: f"https://example.org/{n}.jpg",
             total_sold=lambda n: n * 3,
             also_bought=lambda n: f"['item-{n + 1}', 'item-{n + 2}']",
-            sentences=lambda n: f"['a long sentence about number {n}', 'it has two of them']",
+            sentences=lambda n: (
+                f"['a long sentence about number {n}', 'and it has two of them, both long']"
+            ),
             pictures=lambda n: f"['https://example.org/{n}.jpg']",
             details=lambda n: f"{{'size': {n}}}",
             rarely=lambda n: n if n == 3 else "",
