@@ -1,0 +1,161 @@
+"""The pipeline with photos, texts and vectors: encoded, served, cached, and stopped by name."""
+
+import dataclasses
+import io
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from addrl_keras.config import Modality
+from tfx_pipeline.configs import GateConfig, get_preset
+from tfx_pipeline.local_runner import PipelineError, run
+from tfx_pipeline.modules import addrl_warmup  # noqa: F401 (TensorFlow, before it is redirected)
+
+NUM_ITEMS = 60
+FEATURES = """
+feature { name: "photo" type: BYTES value_count { min: 1 max: 1 } }
+feature { name: "sound" type: FLOAT value_count { min: 1 } }
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Folders of everything, with two encoders and a photo for each genre and studio."""
+    import tensorflow as tf
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("illustrated")
+
+    class Photo(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 4, 4, 3], tf.float32)])
+        def __call__(self, images):
+            return tf.reshape(images, [-1, 48]) + 0.1
+
+    class Text(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def __call__(self, texts):
+            return tf.one_hot(tf.strings.to_hash_bucket_fast(texts, 16), 16)
+
+    tf.saved_model.save(Photo(), str(folder / "photo-encoder"))
+    tf.saved_model.save(Text(), str(folder / "text-encoder"))
+    (folder / "photos").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(NUM_ITEMS):
+        colours = rng.integers(0, 256, (4, 4, 3), np.uint8)
+        Image.fromarray(colours).save(folder / "photos" / f"{number}.png")
+    (folder / "photos" / "7.png").write_text("a text")
+    schema = pathlib.Path("schema", "movielens", "items.pbtxt").read_text()
+    (folder / "schema").mkdir()
+    (folder / "schema" / "items.pbtxt").write_text(schema + FEATURES)
+    return folder
+
+
+@pytest.fixture
+def go(place, monkeypatch):
+    """Runs the planted preset with photos, titles through an encoder, and given vectors."""
+    from tfx_pipeline.datasets import planted
+
+    make_tables = planted.make_planted_tables
+
+    def make_illustrated(options):
+        tables = make_tables(options)
+        for number, item in enumerate(tables.items):
+            item["photo"] = str(place / "photos" / f"{number}.png")
+            item["sound"] = (
+                [] if number == 9 else [float(number), float("nan") if number == 5 else 1.0]
+            )
+        return tables
+
+    columns = {**planted.ITEM_COLUMNS, "photo": "string", "sound": "vector"}
+    monkeypatch.setattr(planted, "make_planted_tables", make_illustrated)
+    monkeypatch.setattr(planted, "ITEM_COLUMNS", columns)
+    preset = get_preset("planted")
+    modalities = (
+        *preset.model.modalities,
+        Modality("words", "title", "hub", handle=str(place / "text-encoder")),
+        Modality(
+            "photo", "photo", "hub", handle=str(place / "photo-encoder"), preprocessing="image"
+        ),
+        Modality("sound", "sound", "precomputed", max_missing_share=0.1),
+    )
+    training = dataclasses.replace(preset.model.training, content_epochs=1, epochs=0)
+    model = dataclasses.replace(preset.model, modalities=modalities, training=training)
+    config = dataclasses.replace(
+        preset,
+        model=model,
+        schema=str(place / "schema"),
+        dataset_options=(("size", NUM_ITEMS / 120),),
+        gates=GateConfig(),
+    )
+    out = io.StringIO()
+
+    def start():
+        result = run(config, runs_dir=place / "runs", cache_dir=place / "cache", out=out)
+        return result, out.getvalue()
+
+    return start
+
+
+def find_summaries(place):
+    folder = place / "runs" / "planted" / "pipeline_root" / "ContentEncoder" / "report"
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*/summary.json"))]
+
+
+def test_photos_texts_and_vectors_reach_the_served_model(go, place):
+    result, printed = go()
+    assert result.passed and "ContentEncoder" in [each.name for each in result.components]
+    assert (
+        "photo: 59 encoded, 1 broken" in printed and "sound: 58 given, 1 missing, 1 br" in printed
+    )
+    (summary,) = find_summaries(place)
+    assert summary["photo"]["contents_encoded"] == 59
+    assert summary["words"]["encoded"] + summary["words"]["missing"] == NUM_ITEMS
+    import tensorflow as tf
+
+    explain = tf.saved_model.load(result.pushed).signatures["explain"]
+    (problem,) = [
+        line
+        for path in place.glob("runs/planted/pipeline_root/ContentEncoder/report/*/problems.jsonl")
+        for line in map(json.loads, path.read_text().splitlines())
+        if line["modality"] == "photo"
+    ]
+    assert problem["source"].endswith("7.png") and problem["reason"].startswith("not an image")
+    answer = ask(explain, problem["item_id"])
+    names = [name.decode() for name in answer["modality_names"].numpy().ravel()]
+    weights = answer["modality_weights"].numpy()[0]
+    assert {"words", "photo", "sound"} <= set(names)
+    assert (weights[:, names.index("photo")] == 0).all()
+    other = ask(explain, "i00000")["modality_weights"].numpy()[0]
+    assert (other[:, names.index("photo")] > 0).any()
+
+
+def ask(explain, item_id):
+    import tensorflow as tf
+
+    inputs = {"user_id": tf.constant(["u00000"]), "item_id": tf.constant([item_id])}
+    if "history_ids" in explain.structured_input_signature[1]:
+        inputs["history_ids"] = tf.fill((1, 1), "")
+    return explain(**inputs)
+
+
+def test_a_second_run_takes_all_from_the_cache(go, place):
+    result, _ = go()
+    assert {each.name for each in result.components if not each.cached} <= {"LatestModel"}
+    assert len(find_summaries(place)) == 1
+
+
+def test_broken_photos_are_noticed_and_stop_the_run_with_their_list(go, place):
+    for number in range(10, 45):
+        (place / "photos" / f"{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(
+        PipelineError, match="ContentEncoder failed: The modality 'photo'"
+    ) as caught:
+        go()
+    text = str(caught.value)
+    assert "missing or broken for 36 of 60 items, 60.0%; at most 50.0% may lack it" in text
+    path = place / "runs" / "planted" / "refused" / "problems.jsonl"
+    assert f"The whole list is {path}" in text
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert sum(line["modality"] == "photo" for line in lines) == 36
