@@ -129,6 +129,11 @@ def _parse_text_id(text: str) -> str | None:
     return text
 
 
+def is_null(text: str) -> bool:
+    """Tell whether a text stands for no value."""
+    return text.strip() in _NULLS
+
+
 def parse_text(value: Any) -> str | None:
     """Parse a text; what is empty or blank is none."""
     if value is None:

@@ -5,6 +5,8 @@ import dataclasses
 import math
 from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
+
 from addrl_keras.config import MEMORY, RESIDUAL, Attribute, Modality
 from tfx_pipeline.datasets import table_values
 from tfx_pipeline.datasets.table_files import shorten
@@ -184,13 +186,16 @@ def _follows_counts(
 
 def _compute_rank_correlation(pairs: Sequence[tuple[float, float]]) -> float:
     """Compute Spearman's correlation; 0 where a side is the same everywhere."""
-    import numpy as np
-    import scipy.stats
-
-    left, right = np.array(pairs, dtype=float).T
-    if len(set(left)) < 2 or len(set(right)) < 2:
+    left, right = (_compute_ranks(side) for side in zip(*pairs, strict=True))
+    if not left.std() or not right.std():
         return 0.0
-    return float(scipy.stats.spearmanr(left, right).statistic)
+    return float(np.corrcoef(left, right)[0, 1])
+
+
+def _compute_ranks(values: Sequence[float]) -> np.ndarray:
+    """Compute ranks; equal values share the mean of theirs."""
+    _, index, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[index]
 
 
 def _propose_list(

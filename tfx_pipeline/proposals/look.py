@@ -42,6 +42,8 @@ class TableSample:
     columns: tuple[str, ...]
     num_rows: int
     rows: tuple[tuple[Place, tuple[Any, ...]], ...]
+    _ids: dict[str, list[str | None]] = dataclasses.field(default_factory=dict, repr=False)
+    _cells: dict[str, list[Cell]] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def is_whole(self) -> bool:
@@ -50,14 +52,21 @@ class TableSample:
 
     def get_cells(self, column: str) -> list[Cell]:
         """Return the values of a column, those that stand for none left out."""
-        index = self.columns.index(column)
-        cells = (Cell(place, values[index]) for place, values in self.rows)
-        return [cell for cell in cells if not is_missing(cell.value)]
+        if column not in self._cells:
+            index = self.columns.index(column)
+            self._cells[column] = [
+                Cell(place, values[index])
+                for place, values in self.rows
+                if not is_missing(values[index])
+            ]
+        return self._cells[column]
 
     def get_ids(self, column: str) -> list[str | None]:
         """Return the values of a column as ids, None for none and for what can be no id."""
-        index = self.columns.index(column)
-        return [_try_id(values[index]) for _, values in self.rows]
+        if column not in self._ids:
+            index = self.columns.index(column)
+            self._ids[column] = [_try_id(values[index]) for _, values in self.rows]
+        return self._ids[column]
 
     def describe(self) -> str:
         """Return how much was looked at."""
@@ -117,7 +126,7 @@ def load_ids(paths: Sequence[str], what: str, column: str) -> set[str]:
 def is_missing(value: Any) -> bool:
     """Tell whether a value stands for none."""
     if isinstance(value, str):
-        return table_values.parse_category(value) is None
+        return table_values.is_null(value)
     if isinstance(value, float):
         return value != value
     return value is None or (isinstance(value, list) and not value)
