@@ -6,6 +6,7 @@ import decimal
 import pytest
 
 from tfx_pipeline.datasets import table_values
+from tfx_pipeline.datasets.table_times import parse_time
 from tfx_pipeline.datasets.table_values import BadValueError
 
 LONG = "x" * 300
@@ -117,7 +118,7 @@ DAY = MOMENT - (4 * 60 + 5) * 60 - 6
     ],
 )
 def test_times_of_every_format_are_seconds(value, word, expected):
-    assert table_values.parse_time(value, (word,)) == expected
+    assert parse_time(value, (word,)) == expected
 
 
 @pytest.mark.parametrize(
@@ -132,14 +133,14 @@ def test_times_of_every_format_are_seconds(value, word, expected):
 )
 def test_a_time_in_no_known_format_is_refused(value, formats):
     with pytest.raises(BadValueError) as error:
-        table_values.parse_time(value, formats)
+        parse_time(value, formats)
     assert error.value.what == f"the time has none of the formats {', '.join(formats)}"
 
 
 def test_one_column_may_have_times_in_three_formats():
     formats = ("iso", "epoch_s", "dd/mm/yyyy")
     values = ("2021-02-03", str(DAY), "03/02/2021")
-    assert {table_values.parse_time(value, formats) for value in values} == {DAY}
+    assert {parse_time(value, formats) for value in values} == {DAY}
 
 
 def test_lists_and_vectors_in_one_text():

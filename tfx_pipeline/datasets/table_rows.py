@@ -15,6 +15,7 @@ from tfx_pipeline.datasets.table_options import (
     ItemsTable,
     TableOptions,
 )
+from tfx_pipeline.datasets.table_times import parse_time
 
 # Namespace of the Beam counters of what was left out.
 COUNTERS = "addrl/tables"
@@ -44,9 +45,7 @@ def read_interactions(path: str, tables: TableOptions) -> Iterator[tuple[Any, An
         item = place.parse(table.item, given[table.item], table_values.parse_id)
         moment = weight = rating = None
         if table.time:
-            moment = place.parse(
-                table.time, given[table.time], table_values.parse_time, table.time_formats
-            )
+            moment = place.parse(table.time, given[table.time], parse_time, table.time_formats)
         if table.rating:
             rating = _parse_number(place, given, table.rating, table.decimal)
         if table.weight:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tfx_pipeline.datasets import table_values
 from tfx_pipeline.datasets.errors import DataError
+from tfx_pipeline.datasets.table_times import parse_time
 from tfx_pipeline.proposals.look import Cell
 
 # Share of the values that must be readable for a column to count as numbers, times and so on.
@@ -172,7 +173,7 @@ def find_times(column: str, cells: Sequence[Cell], is_named: bool) -> Times | No
 def _find_plain_format(value: Any) -> str | None:
     for word in _PLAIN_FORMATS:
         try:
-            if table_values.parse_time(value, (word,)) is not None:
+            if parse_time(value, (word,)) is not None:
                 return word
         except table_values.BadValueError:
             continue

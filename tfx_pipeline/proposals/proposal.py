@@ -2,10 +2,9 @@
 
 import collections
 import dataclasses
-import re
 from collections.abc import Callable, Mapping, Sequence
 
-from addrl_keras.config import MEMORY, RESIDUAL, Attribute, Modality
+from addrl_keras.config import Attribute, Modality
 from tfx_pipeline.datasets.errors import DataError
 from tfx_pipeline.datasets.table_files import list_tree
 from tfx_pipeline.datasets.table_options import (
@@ -16,8 +15,12 @@ from tfx_pipeline.datasets.table_options import (
     TableOptions,
 )
 from tfx_pipeline.datasets.table_rows import find_photo, index_photos
+from tfx_pipeline.proposals.choices import (
+    choose_attributes,
+    choose_modalities,
+    choose_side_information,
+)
 from tfx_pipeline.proposals.columns import (
-    IMAGE_ENCODER,
     ColumnProposal,
     propose_columns,
 )
@@ -25,7 +28,6 @@ from tfx_pipeline.proposals.look import TableSample, load_sample
 from tfx_pipeline.proposals.roles import Note, Roles, Wishes, find_roles
 from tfx_pipeline.proposals.splits import propose_split
 
-_MAX_ATTRIBUTES = 6
 _MAX_UNKNOWN = 0.05
 _MIN_PHOTOS = 0.1
 
@@ -106,8 +108,8 @@ def make_proposal(
         images=photos,
     )
     options.validate()
-    chosen, others = _choose_attributes(columns, aggregates)
-    modalities = _choose_modalities(columns, roles, photos, photo_missing, wishes.encoders, chosen)
+    chosen, others = choose_attributes(columns, aggregates)
+    modalities = choose_modalities(columns, roles, photos, photo_missing, wishes.encoders, chosen)
     missing = {each.name: each.missing for each in columns if each.name and each.column}
     if photos:
         missing[photos.column] = photo_missing
@@ -117,7 +119,7 @@ def make_proposal(
         attributes=chosen,
         others=others,
         modalities=modalities,
-        side_information=_choose_side_information(columns, chosen, modalities),
+        side_information=choose_side_information(columns, chosen, modalities),
         missing=missing,
         num_users=len({text for text in sample.get_ids(roles.user) if text is not None}),
         num_items=len(roles.item_ids),
@@ -237,67 +239,3 @@ def _make_items(
 
 def _unpack(paths: Sequence[str]) -> str | tuple[str, ...]:
     return paths[0] if len(paths) == 1 else tuple(paths)
-
-
-def _choose_attributes(
-    columns: Sequence[ColumnProposal], aggregates: Mapping[str, Aggregate]
-) -> tuple[tuple[Attribute, ...], tuple[Attribute, ...]]:
-    """Choose the attributes: popularity, price, then the best columns; the rest can be added."""
-    computed = [Attribute(name, name, kind="numeric") for name in aggregates]
-    ranked = sorted((each for each in columns if each.attribute), key=lambda each: -each.rank)
-    room = _MAX_ATTRIBUTES - len(computed)
-    good = [each.attribute for each in ranked if each.rank > 0]
-    rest = [each.attribute for each in ranked if each.attribute not in good[:room]]
-    taken = {each.name for each in columns} | {*aggregates}
-    chosen = [_shorten(each, taken) for each in good[:room]]
-    return (*computed, *chosen), tuple(_shorten(each, taken) for each in rest)
-
-
-def _shorten(attribute: Attribute, taken: set[str]) -> Attribute:
-    """Shorten `colour_name` to `colour`, where no other has that name."""
-    short = re.sub(r"_(name|id|code|no)$", "", attribute.name)
-    if short == attribute.name or short in taken | {RESIDUAL, MEMORY, "id", "title"}:
-        return attribute
-    taken.add(short)
-    return dataclasses.replace(attribute, name=short)
-
-
-def _choose_modalities(
-    columns: Sequence[ColumnProposal],
-    roles: Roles,
-    images: Images | None,
-    photo_missing: float,
-    encoders: bool,
-    attributes: Sequence[Attribute],
-) -> tuple[Modality, ...]:
-    found = [Modality("id", encoder="id")]
-    if roles.title:
-        found.append(Modality("title", "title", encoder="text"))
-    found += [each.modality for each in columns if each.modality]
-    if images and encoders:
-        allowed = round(min(1.0, 1.5 * photo_missing + 0.05), 2)
-        found.append(
-            Modality(
-                images.column, images.column, encoder="hub", handle=IMAGE_ENCODER,
-                preprocessing="image", max_missing_share=allowed,
-            )
-        )  # fmt: skip
-    names = {attribute.name for attribute in attributes}
-    return tuple(
-        dataclasses.replace(each, name=f"{each.name}_words") if each.name in names else each
-        for each in found
-    )
-
-
-def _choose_side_information(
-    columns: Sequence[ColumnProposal],
-    attributes: Sequence[Attribute],
-    modalities: Sequence[Modality],
-) -> tuple[tuple[str, float], ...]:
-    """Choose what enters the start as more "users": words, entities, and the best categories."""
-    categories = [each.name for each in attributes if each.kind == "categorical"][:3]
-    weights = dict.fromkeys(categories, 5.0)
-    for modality in modalities:
-        if modality.encoder in ("text", "bag"):
-            weights[modality.name] = 5.0 if modality.encoder == "bag" else 2.0
-    return tuple(weights.items())

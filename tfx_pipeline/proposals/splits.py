@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from tfx_pipeline.datasets import table_values
 from tfx_pipeline.datasets.table_options import Split
 from tfx_pipeline.datasets.table_splits import compute_split_by_time
+from tfx_pipeline.datasets.table_times import parse_time
 from tfx_pipeline.proposals.look import TableSample
 from tfx_pipeline.proposals.roles import Roles
 
@@ -78,7 +79,7 @@ def _load_rows(interactions: TableSample, roles: Roles) -> list[Triple]:
     first: dict[tuple[str, str], int] = {}
     for (_, values), user, item in zip(interactions.rows, users, items, strict=True):
         try:
-            moment = table_values.parse_time(values[index], roles.times.formats)
+            moment = parse_time(values[index], roles.times.formats)
         except table_values.BadValueError:
             continue
         if user is not None and item is not None and moment is not None:
