@@ -90,7 +90,12 @@ def compute_coefficients(
     kernel = compute_kernel([(w, rows[old], rows[old]) for w, rows in evidence], settings.power)
     kernel[np.diag_indices_from(kernel)] += settings.ridge
     to_new = compute_kernel([(w, rows[old], rows[new]) for w, rows in evidence], settings.power)
-    return np.asarray(scipy.linalg.solve(kernel, to_new, assume_a="sym"), dtype=np.float32)
+    try:
+        alpha = scipy.linalg.solve(kernel, to_new, assume_a="pos")
+    except scipy.linalg.LinAlgError:
+        # Means over what two items share are no inner products, so the kernel may be indefinite.
+        alpha = scipy.linalg.solve(kernel, to_new, assume_a="sym")
+    return np.asarray(alpha, dtype=np.float32)
 
 
 def get_evidence_weights(config: Config) -> tuple[tuple[str, float], ...]:
