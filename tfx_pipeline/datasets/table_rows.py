@@ -1,6 +1,5 @@
 """Rows of other people's tables: from a file's values to canonical rows, one per pair or item."""
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -58,7 +57,7 @@ def read_interactions(path: str, tables: TableOptions) -> Iterator[tuple[Any, An
             _leave_out(place, given, missing[0], "data.interactions.missing", table.missing)
         elif rating is None or rating >= table.min_rating:
             numbers = tuple(_parse_number(place, given, name, table.decimal) for name in extra)
-            yield (user, item), (dataclasses.astuple(place), moment, weight, numbers)
+            yield (user, item), (tuple(place), moment, weight, numbers)
 
 
 def read_items(
@@ -94,7 +93,7 @@ def read_items(
         if images:
             key = table_values.parse_text(given[images.match]) if images.match else item
             row[images.column] = find_photo(photos, key)
-        yield item, (dataclasses.astuple(place), row)
+        yield item, (tuple(place), row)
 
 
 def parse_column(place: Place, name: str, value: Any, column: ItemColumn) -> Any:
