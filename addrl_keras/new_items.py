@@ -152,13 +152,7 @@ def _compute_weights(
     """The item-to-item weights of the fitted model among the old items, `[num_old, num_old]`."""
     weights = query[old] @ items[old].T
     if model.memory is not None:
-        source, value = model.memory.source.numpy()[old], model.memory.weight.numpy()[old]
-        size = model.shape.num_items
-        row = np.repeat(np.arange(len(old)), source.shape[1])
-        memory = scipy.sparse.csr_matrix(
-            (value.ravel(), (row, source.ravel())), shape=(len(old), size)
-        )
-        weights += memory[:, old].T.toarray()
+        weights += model.memory.compute_matrix()[old][:, old].toarray()
     return weights
 
 

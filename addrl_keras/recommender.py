@@ -232,12 +232,14 @@ class Recommender(tf.Module):
             tf.errors.InvalidArgumentError: What is sent is no tf.Example, or lacks a feature.
         """
         parsed = signatures.parse_rows(examples)
-        user = self._users.resolve(parsed["user_id"], tf.zeros((1, 0), tf.string))
+        # Rows of one user lie together, and the catalogue is scored once for all of them.
+        user_id, row = tf.unique(parsed["user_id"])
+        user = self._users.resolve(user_id, tf.zeros((1, 0), tf.string))
         items = self._items.lookup(parsed["item_id"])
         scores = self._scorer.compute_scores(user)
         scores = tf.where(user.seen > 0, tf.constant(float("-inf")), scores)
         return {
-            "rank": compute_ranks(scores, items),
+            "rank": compute_ranks(tf.gather(scores, row), items),
             "relevant_count": parsed["relevant_count"],
         }
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
+import scipy.sparse
 import tensorflow as tf
 from keras import ops
 
@@ -137,17 +139,21 @@ class Memory(keras.layers.Layer):
         self.weight = self.add_weight(name="weight", shape=(num_items, size), initializer="zeros")
 
     def call(self, history: Tensor) -> Tensor:
-        return compute_memory_scores(self.source, self.weight, history)
+        source, weight = tf.convert_to_tensor(self.source), tf.convert_to_tensor(self.weight)
+        num_items, size = tf.shape(source, tf.int64)[0], tf.shape(source, tf.int64)[1]
+        indices = tf.stack([tf.repeat(tf.range(num_items), size), tf.reshape(source, [-1])], axis=1)
+        matrix = tf.SparseTensor(
+            indices, tf.reshape(weight, [-1]), tf.stack([num_items, num_items])
+        )
+        scaled = history * history_scale(history)
+        return tf.transpose(tf.sparse.sparse_dense_matmul(matrix, scaled, adjoint_b=True))
 
-
-def compute_memory_scores(source: Tensor, weight: Tensor, history: Tensor) -> Tensor:
-    """Computes the memory term of every item, `[batch, num_items]`; `Memory` has the formula."""
-    source, weight = tf.convert_to_tensor(source), tf.convert_to_tensor(weight)
-    num_items, size = tf.shape(source, tf.int64)[0], tf.shape(source, tf.int64)[1]
-    indices = tf.stack([tf.repeat(tf.range(num_items), size), tf.reshape(source, [-1])], axis=1)
-    matrix = tf.SparseTensor(indices, tf.reshape(weight, [-1]), tf.stack([num_items, num_items]))
-    scaled = history * history_scale(history)
-    return tf.transpose(tf.sparse.sparse_dense_matmul(matrix, scaled, adjoint_b=True))
+    def compute_matrix(self) -> scipy.sparse.csr_matrix:
+        """Computes the weights as a matrix, `[num_items, num_items]`, row: item in the history."""
+        source, weight = self.source.numpy(), self.weight.numpy()
+        target = np.repeat(np.arange(len(source)), source.shape[1])
+        entries = (weight.ravel(), (source.ravel(), target))
+        return scipy.sparse.csr_matrix(entries, shape=(len(source), len(source)))
 
 
 def compute_chunk_dims(config: Config, num_values: Sequence[int]) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from addrl_keras.catalogue import Interactions
 from addrl_keras.model import AdDrl
 from addrl_keras.steering import make_multi_hot, make_table
-from addrl_keras.towers import compute_memory_scores, history_scale
+from addrl_keras.towers import history_scale
 
 Tensor = Any
 
@@ -64,9 +64,11 @@ class UserEncoder(tf.Module):
         embedding = model.user_tower.embedding
         self._embedding = None if embedding is None else make_constant(embedding.numpy())
         self.memory: tuple[Any, Any] | None = None
+        self._memory_rows: MemoryRows | None = None
         if model.memory is not None:
             source, weight = model.memory.source.numpy(), model.memory.weight.numpy()
             self.memory = make_constant(source), make_constant(weight)
+            self._memory_rows = MemoryRows(source, weight)
 
     def resolve(self, user_id: Tensor, history_ids: Tensor) -> UserState:
         """Resolves users by the history in the request, else by the stored one, else by the prior.
@@ -104,15 +106,20 @@ class UserEncoder(tf.Module):
         Returns:
             The users, with vectors and extra terms.
         """
-        vectors = tf.matmul(history * history_scale(history), self.query)
+        scale = history_scale(history)
+        taken = tf.where(history > 0)
+        # A history has a few items of a large catalogue: rows are added, not a matrix multiplied.
+        vectors = scale * tf.math.unsorted_segment_sum(
+            tf.gather(self.query, taken[:, 1]), taken[:, 0], tf.shape(history)[0]
+        )
         if self._embedding is not None and users is not None:
             own = tf.gather(self._embedding, tf.maximum(users, 0))
             vectors += tf.where(users[:, None] < 0, tf.zeros_like(own), own)
         without_history = tf.cast(source == "prior", tf.float32)[:, None]
         prior = without_history * self._prior[None, :]
         memory = tf.zeros_like(prior)
-        if self.memory is not None:
-            memory = compute_memory_scores(*self.memory, history)
+        if self._memory_rows is not None:
+            memory = scale * self._memory_rows.add_up(taken, tf.shape(history))
         return UserState(history, seen, vectors, tf.stack([prior, memory], axis=-1), source)
 
     def compute_evidence(
@@ -153,6 +160,48 @@ class UserEncoder(tf.Module):
         )
         rows = tf.gather(histories, tf.where(users < 0, last, users))
         return make_multi_hot(rows.to_tensor(-1), self.num_items)
+
+
+class MemoryRows(tf.Module):
+    """The memory by the item in the history: what it adds to which items' scores.
+
+    `towers.Memory` keeps it by the item scored, which training needs. A request has a short
+    history, so adding up its rows costs next to nothing, whatever the size of the catalogue.
+
+    Args:
+        source: Int `[num_items, size]`, history items by item scored.
+        weight: Float `[num_items, size]`.
+    """
+
+    def __init__(self, source: np.ndarray, weight: np.ndarray) -> None:
+        super().__init__(name="memory_rows")
+        num_items, size = source.shape
+        order = np.argsort(source.ravel(), kind="stable")
+        order = order[weight.ravel()[order] != 0]
+        self._target = make_constant((order // size).astype(np.int64))
+        self._weight = make_constant(weight.ravel()[order].astype(np.float32))
+        counts = np.bincount(source.ravel()[order], minlength=num_items)
+        self._splits = make_constant(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+
+    def add_up(self, taken: Tensor, shape: Tensor) -> Tensor:
+        """Adds up the rows of histories.
+
+        Args:
+            taken: Int64 `[num_taken, 2]`, user and item of every item in a history.
+            shape: Int `[2]`, of the result.
+
+        Returns:
+            Float `[batch, num_items]`.
+        """
+        splits = tf.convert_to_tensor(self._splits)
+        rows = tf.RaggedTensor.from_row_splits(
+            tf.range(tf.shape(self._target, tf.int64)[0]), splits, validate=False
+        )
+        places = tf.gather(rows, taken[:, 1])
+        user = tf.repeat(taken[:, 0], places.row_lengths())
+        where = tf.stack([user, tf.gather(self._target, places.flat_values)], axis=1)
+        values = tf.gather(self._weight, places.flat_values)
+        return tf.scatter_nd(where, values, tf.cast(shape, tf.int64))
 
 
 def make_constant(value: Any) -> tf.Variable:

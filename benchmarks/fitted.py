@@ -1,0 +1,97 @@
+"""What the measurements of new items and users share: a run's data, parts of them, and scoring."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse
+
+from addrl_keras.catalogue import AttributeValues, Catalogue, Interactions
+from addrl_keras.config import Config
+from addrl_keras.metrics.ranking import compute_ranking_metrics
+from addrl_keras.saving import load_fit_result
+from tfx_pipeline.commands import baselines, workspace
+
+STATE = Path("assets.extra", "addrl")
+K = 20
+
+Scores = Callable[[scipy.sparse.csr_matrix], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """What a pushed model was fitted on, and the test that it has not seen.
+
+    Attributes:
+        config: The preset's model.
+        catalogue: The items with their values and features, as the Trainer saw them.
+        interactions: Train and validation.
+        test: Binary CSR `[num_users, num_items]`.
+    """
+
+    config: Config
+    catalogue: Catalogue
+    interactions: Interactions
+    test: scipy.sparse.csr_matrix
+
+
+def load_data(preset: str, runs: Path) -> Data:
+    """Loads the data out of the newest pushed version of a preset."""
+    place = workspace.Workspace(runs, preset)
+    versions = place.list_versions()
+    if not versions:
+        raise SystemExit(f"No version of {preset!r} is pushed. Run `addrl run {preset}` first.")
+    result = load_fit_result(place.serving / str(versions[0]) / STATE)
+    interactions, test = baselines.load_interactions(place, result.catalogue.item_ids)
+    return Data(result.model.config, result.catalogue, interactions, test)
+
+
+def compute_bucket(name: str) -> int:
+    """Computes 0..9 from the md5 of an id, the same on every machine."""
+    digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+    return int(digest[:8], 16) % 10
+
+
+def take_items(catalogue: Catalogue, rows: np.ndarray, blank: Sequence[str] = ()) -> Catalogue:
+    """Takes some items.
+
+    Args:
+        catalogue: All items.
+        rows: Int `[num_rows]`, which.
+        blank: Attributes whose values are left out, such as what was counted on purchases.
+    """
+    values = {}
+    for name, part in catalogue.values.items():
+        matrix = part.matrix[rows]
+        if name in blank:
+            matrix = scipy.sparse.csr_matrix(matrix.shape, dtype=np.float32)
+        values[name] = AttributeValues(part.names, matrix)
+    features = {name: part[rows] for name, part in catalogue.features.items()}
+    return Catalogue(tuple(catalogue.item_ids[row] for row in rows), values, features)
+
+
+def drop_features(catalogue: Catalogue, name: str, rows: np.ndarray) -> Catalogue:
+    """Takes a modality away from some items."""
+    part = catalogue.features[name]
+    kept = np.ones(catalogue.num_items, np.float32)
+    kept[rows] = 0.0
+    if isinstance(part, np.ndarray):
+        part = part * kept[:, None]
+    else:
+        part = scipy.sparse.csr_matrix(scipy.sparse.diags(kept) @ part)
+        part.eliminate_zeros()
+    return dataclasses.replace(catalogue, features={**catalogue.features, name: part})
+
+
+def score_ranking(
+    scores: Scores,
+    known: scipy.sparse.csr_matrix,
+    test: scipy.sparse.csr_matrix,
+) -> dict[str, float]:
+    """Scores a full ranking: means over the users with a known and a test item."""
+    figures = compute_ranking_metrics(lambda history, _: scores(history), known, test, K)
+    return {name: float(figures[name]) for name in ("recall_at_20", "ndcg_at_20", "num_users")}
