@@ -12,10 +12,10 @@ PYTEST_ARGS ?=
 SOURCES := addrl_keras tfx_pipeline serving tests setup.py $(wildcard benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap run test test-all bench lint format clean
+.PHONY: help bootstrap run test test-all bench bench-encoders lint format clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 bootstrap: ## Build or repair .venv (at once when it is complete)
 	@PYTHON="$(strip $(PYTHON))" scripts/bootstrap
@@ -34,6 +34,9 @@ bench: bootstrap ## Measure what is served, beside the baselines; rewrite the fi
 	@$(VENV)/addrl run $(PRESET) $(if $(DATA),--data "$(DATA)")
 	@$(VENV)/python -m benchmarks.served $(PRESET)
 	@$(VENV)/python -m benchmarks.render
+
+bench-encoders: bootstrap ## Compare the encoders with their references, and time them (DATA=dir of hm)
+	@$(VENV)/python -m benchmarks.encoders $(if $(DATA),--data "$(DATA)")
 
 lint: bootstrap ## Style, formatting, types, directions of import
 	$(VENV)/ruff check $(SOURCES)

@@ -42,7 +42,9 @@ NUM_TIMED = {"minilm": 2048, "efficientnet-lite0": 768}
 MIN_COSINE = 0.9999
 
 _REFERENCES = Path(__file__).with_name("encoder_references.py")
-_LIBRARIES = ("transformers", "tokenizers", "pillow", "numpy")
+# Where a wheel for processors alone is at hand, pip prefers it: `2.13.0+cpu` is above `2.13.0`.
+TORCH = "torch==2.13.*"
+_LIBRARIES = ("transformers==5.24.0", "tokenizers==0.23.3", "pillow==12.3.0", "numpy==2.4.6")
 
 
 def load_texts(data: Path, count: int) -> list[str]:
@@ -64,7 +66,7 @@ def _choose(values: set[str], count: int) -> list[str]:
     return sorted(values, key=compute_key)[:count]
 
 
-def make_reference_python(folder: Path, torch: str) -> Path:
+def make_reference_python(folder: Path, torch: str = TORCH) -> Path:
     """Makes the environment of the references, or returns the one that is there."""
     python = folder / "bin" / "python"
     stamp = folder / "complete"
@@ -141,7 +143,7 @@ def measure_speed(name: str, values: Sequence[str], cache: Path, turns: int) -> 
 
     preprocessing = BUILDERS[name].preprocessing
     resolved = resolve_handle(name, cache)
-    seconds: dict[str, list[float]] = {"beam": [], "bare": []}
+    seconds: dict[str, list[tuple[float, float]]] = {"beam": [], "bare": []}
     with tempfile.TemporaryDirectory() as folder:
         spec = EncoderSpec(resolved, preprocessing, folder, label=name)
         encoder = spec.load_encoder()  # Held, so that the transform finds it loaded.
@@ -152,17 +154,16 @@ def measure_speed(name: str, values: Sequence[str], cache: Path, turns: int) -> 
             shutil.rmtree(folder)
             seconds["bare"].append(_time(lambda: [encoder.call(batch) for batch in batches]))
         os.makedirs(folder, exist_ok=True)
-    rates = {key: [len(values) / each for each in times] for key, times in seconds.items()}
-    pairs = zip(rates["beam"], rates["bare"], strict=True)
-    return {
-        "items": len(values),
-        "turns": turns,
-        "beam_items_per_second": round(statistics.median(rates["beam"]), 2),
-        "bare_items_per_second": round(statistics.median(rates["bare"]), 2),
-        "share_of_bare": round(statistics.median(beam / bare for beam, bare in pairs), 4),
-        "all_beam": [round(rate, 2) for rate in rates["beam"]],
-        "all_bare": [round(rate, 2) for rate in rates["bare"]],
-    }
+    result: dict[str, Any] = {"items": len(values), "turns": turns, "batches": len(batches)}
+    for key, times in seconds.items():
+        walls = [len(values) / wall for wall, _ in times]
+        result[f"{key}_items_per_second"] = round(statistics.median(walls), 2)
+        result[f"{key}_turns"] = [round(rate, 2) for rate in walls]
+    pairs = list(zip(seconds["beam"], seconds["bare"], strict=True))
+    result["share_of_bare"] = round(statistics.median(b[0] / a[0] for a, b in pairs), 4)
+    # The same of processor time, which other processes on the machine do not blur.
+    result["processor_share_of_bare"] = round(statistics.median(b[1] / a[1] for a, b in pairs), 4)
+    return result
 
 
 def _run_beam(spec: Any, values: Sequence[str]) -> None:
@@ -193,10 +194,11 @@ def _record(encoder: Any, run: Any) -> list[Any]:
     return batches
 
 
-def _time(run: Any) -> float:
-    started = time.perf_counter()
+def _time(run: Any) -> tuple[float, float]:
+    """Seconds on the clock, and of the processors in this process."""
+    started, busy = time.perf_counter(), time.process_time()
     run()
-    return time.perf_counter() - started
+    return time.perf_counter() - started, time.process_time() - busy
 
 
 def main() -> None:
@@ -206,7 +208,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "hm")
     parser.add_argument("--cache", type=Path, default=Path(DEFAULT_CACHE_DIR).expanduser())
-    parser.add_argument("--torch", default="torch", help="what pip is asked for (default: torch)")
+    parser.add_argument("--torch", default=TORCH, help="what pip is asked for (%(default)s)")
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
     loaders = {"minilm": load_texts, "efficientnet-lite0": list_photos}
