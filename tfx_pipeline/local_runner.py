@@ -70,7 +70,7 @@ def run(
     root = pathlib.Path(runs_dir).expanduser().resolve() / config.name
     root.mkdir(parents=True, exist_ok=True)
     log = root / "logs" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
-    with _hold_lock(root, config.name), redirect_output(log, out) as visible, _log_everything(log):
+    with hold_lock(root, config.name), redirect_output(log, out) as visible, log_everything(log):
         progress = Progress(visible)
         started = time.monotonic()
         try:
@@ -91,7 +91,8 @@ def _run_steps(config, data_dir, root, cache_dir, progress):
     os.environ["TF_USE_LEGACY_KERAS"] = "1"  # TFT and TFRS need it before TensorFlow is imported.
     progress.note("Starting TensorFlow and TFX ...")
     from tfx_pipeline import datasets, pipeline
-    from tfx_pipeline.components.pusher import load_versions, remove_receipts
+    from tfx_pipeline.components.pusher import remove_receipts
+    from tfx_pipeline.components.versions import load_versions
     from tfx_pipeline.dag_runner import ComponentError, WatchedRunner
     from tfx_pipeline.datasets.canonical import make_column_kinds, validate_canonical
 
@@ -120,7 +121,7 @@ def _run_steps(config, data_dir, root, cache_dir, progress):
 
 
 @contextlib.contextmanager
-def _log_everything(log: pathlib.Path) -> Iterator[None]:
+def log_everything(log: pathlib.Path) -> Iterator[None]:
     """Have Python's logging write all messages to the log, with their time.
 
     TFX logs through absl, whose logger has a level of its own.
@@ -210,8 +211,16 @@ def _is_for_people(error: BaseException) -> bool:
 
 
 @contextlib.contextmanager
-def _hold_lock(root: pathlib.Path, name: str) -> Iterator[None]:
-    """Hold the preset's lock; the system frees it when the process ends, however it ends."""
+def hold_lock(root: pathlib.Path, name: str) -> Iterator[None]:
+    """Hold the preset's lock; the system frees it when the process ends, however it ends.
+
+    Args:
+        root: Folder of the preset's runs.
+        name: Name of the preset.
+
+    Raises:
+        PipelineError: If another process holds it.
+    """
     with open(root / ".lock", "a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -216,9 +216,14 @@ def _make_model_components(config: PipelineConfig, interactions, items, items_sc
         custom_config={
             "model": model,
             "warmup_requests": config.warmup_requests,
+            "preset": config.name,
+            "dataset": config.dataset,
             "fingerprint": compute_module_fingerprint(
                 "addrl_keras",
                 "tfx_pipeline.components.trainer",
+                "tfx_pipeline.index.about",
+                "tfx_pipeline.index.columns",
+                "tfx_pipeline.index.extras",
                 f"{_MODULES}.addrl_trainer",
                 f"{_MODULES}.addrl_catalogue",
                 f"{_MODULES}.addrl_vectors",
@@ -258,6 +263,7 @@ def _make_judging_components(
         max_sum_error=config.gates.max_sum_error,
         fingerprint=compute_module_fingerprint(
             "serving.contract",
+            "tfx_pipeline.components.probing",
             "tfx_pipeline.components.servability",
             "tfx_pipeline.components.servability_probe",
             f"{_MODULES}.addrl_warmup",

@@ -65,7 +65,7 @@ def write_pairs(tmp_path):
     """Write interactions as gzipped tf.Examples; returns the pattern of the file."""
     import tensorflow as tf
 
-    from tfx_pipeline.components.example_gen import make_example
+    from tfx_pipeline.examples import make_example
 
     def write(name, rows):
         path = str(tmp_path / f"{name}.gz")

@@ -223,7 +223,7 @@ def export(tmp_path):
 
 
 def test_pushes_within_a_second_are_all_kept_and_rise(export, tmp_path):
-    from tfx_pipeline.components.pusher import load_versions, push_model
+    from tfx_pipeline.components.versions import load_versions, push_model
 
     versions = [int(push_model(export, tmp_path / "serving").name) for _ in range(3)]
     assert versions == sorted(set(versions)) == load_versions(tmp_path / "serving")
@@ -233,7 +233,7 @@ def test_pushes_within_a_second_are_all_kept_and_rise(export, tmp_path):
 
 
 def test_a_version_is_above_those_there_whatever_the_clock_says(export, tmp_path):
-    from tfx_pipeline.components.pusher import push_model
+    from tfx_pipeline.components.versions import push_model
 
     future = 99_999_999_999
     (tmp_path / "serving" / str(future)).mkdir(parents=True)
@@ -245,7 +245,7 @@ def test_copies_of_killed_processes_are_removed_and_of_living_ones_not(export, t
     import subprocess
     import sys
 
-    from tfx_pipeline.components.pusher import push_model
+    from tfx_pipeline.components.versions import push_model
 
     killed = subprocess.Popen([sys.executable, "-c", ""])
     killed.wait()

@@ -70,7 +70,7 @@ def test_items_outside_the_catalogue_count_neither_here_nor_for_the_baselines(tm
 
 
 def test_zero_is_a_value_and_emptiness_is_not():
-    from tfx_pipeline.components.example_gen import make_example
+    from tfx_pipeline.examples import make_example
 
     row = {"n": 0, "x": 0.0, "none": None, "text": "", "list": [], "nan": float("nan")}
     features = make_example(row).features.feature
@@ -81,7 +81,7 @@ def test_zero_is_a_value_and_emptiness_is_not():
 
 
 def test_lists_and_texts_keep_their_values():
-    from tfx_pipeline.components.example_gen import make_example
+    from tfx_pipeline.examples import make_example
 
     features = make_example({"genres": ["Drama", "Été"], "title": "Été"}).features.feature
     assert list(features["genres"].bytes_list.value) == [b"Drama", "Été".encode()]
@@ -89,7 +89,7 @@ def test_lists_and_texts_keep_their_values():
 
 
 def test_another_type_is_refused_by_column():
-    from tfx_pipeline.components.example_gen import make_example
+    from tfx_pipeline.examples import make_example
 
     with pytest.raises(TypeError, match=r"'when'.*Received: \{\}"):
         make_example({"when": {}})

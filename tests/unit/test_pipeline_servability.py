@@ -56,7 +56,7 @@ def _problems_of_score(report):
 def test_the_broken_way_loads_in_python_and_is_refused(exports):
     import tensorflow as tf
 
-    from tfx_pipeline.components.servability import find_problems, run_probe
+    from tfx_pipeline.components.probing import find_problems, run_probe
 
     loaded = tf.saved_model.load(str(exports / "broken")).signatures["score"]
     answer = loaded(user_id=tf.constant(["u"]), item_ids=tf.constant([["a", "bb"]]))
@@ -69,7 +69,7 @@ def test_the_broken_way_loads_in_python_and_is_refused(exports):
 
 
 def test_the_right_way_answers_and_lacks_only_the_other_signatures(exports):
-    from tfx_pipeline.components.servability import run_probe
+    from tfx_pipeline.components.probing import run_probe
 
     report = run_probe(exports / "right")
     assert _problems_of_score(report) == []
@@ -78,7 +78,7 @@ def test_the_right_way_answers_and_lacks_only_the_other_signatures(exports):
 
 
 def test_no_warmup_and_no_model_are_verdicts_not_errors(exports, tmp_path):
-    from tfx_pipeline.components.servability import run_probe
+    from tfx_pipeline.components.probing import run_probe
 
     bare = tmp_path / "bare"
     shutil.copytree(exports / "right", bare, ignore=shutil.ignore_patterns("assets.extra"))
@@ -88,7 +88,7 @@ def test_no_warmup_and_no_model_are_verdicts_not_errors(exports, tmp_path):
 
 
 def test_a_warmup_file_without_requests_is_a_problem(exports, tmp_path):
-    from tfx_pipeline.components.servability import run_probe
+    from tfx_pipeline.components.probing import run_probe
     from tfx_pipeline.modules.addrl_warmup import write_warmup
 
     shutil.copytree(exports / "right", tmp_path / "export")
@@ -139,7 +139,7 @@ def test_sums_sizes_and_numbers_of_an_answer_are_checked():
 
 
 def test_slow_and_inexact_models_are_refused():
-    from tfx_pipeline.components.servability import find_problems
+    from tfx_pipeline.components.probing import find_problems
 
     report = {"problems": [], "latency_ms": 20.0, "max_sum_error": 1e-6}
     assert find_problems(report, 100.0, 1e-4) == []

@@ -4,6 +4,7 @@ from tfx_pipeline.commands import (
     encoders,
     evaluate,
     explain,
+    index,
     init,
     presets,
     recommend,
@@ -13,4 +14,16 @@ from tfx_pipeline.commands import (
     status,
 )
 
-MODULES = (init, run, serve, recommend, explain, evaluate, status, rollback, presets, encoders)
+MODULES = (
+    init,
+    run,
+    serve,
+    recommend,
+    explain,
+    evaluate,
+    index,
+    status,
+    rollback,
+    presets,
+    encoders,
+)

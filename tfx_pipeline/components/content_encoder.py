@@ -37,6 +37,7 @@ from addrl_keras.config import Modality
 from tfx_pipeline import progress
 from tfx_pipeline.components.artifacts import ModalityReport
 from tfx_pipeline.components.example_gen import ITEMS_SPLIT
+from tfx_pipeline.components.trainer import ENCODERS_PROPERTY
 from tfx_pipeline.encoders import items as encoding
 from tfx_pipeline.encoders import report
 from tfx_pipeline.encoders.handles import compute_quick_identity
@@ -105,6 +106,8 @@ class ContentExecutor(base_beam_executor.BaseBeamExecutor):
         vectors = artifact_utils.get_single_instance(output_dict[VECTORS])
         folder = artifact_utils.get_single_uri(output_dict[REPORT])
         vectors.splits = [ITEMS_SPLIT]
+        hashes = encoding.get_encoder_hashes(groups)
+        vectors.set_string_custom_property(ENCODERS_PROPERTY, json.dumps(hashes))
         examples_utils.set_payload_format(vectors, example_gen_pb2.FORMAT_TF_EXAMPLE)
         prefix = os.path.join(artifact_utils.get_split_uri([vectors], ITEMS_SPLIT), VECTORS)
         with self._make_beam_pipeline() as pipeline:

@@ -1,7 +1,6 @@
 """Which model a candidate is compared with: the newest one in service that can be compared."""
 
 import logging
-import os
 import pathlib
 
 from tensorflow.core.protobuf import saved_model_pb2
@@ -10,6 +9,7 @@ from tfx.types import Artifact
 from tfx.utils import path_utils
 
 from tfx_pipeline.eval_config import EVALUATE, EVALUATE_SLICES
+from tfx_pipeline.index.about import is_in_service
 
 MODEL = "model"
 PUSHED = "pushed_model"
@@ -130,4 +130,4 @@ def _get_model_id(push: Artifact) -> int:
 
 
 def _is_served(push: Artifact) -> bool:
-    return os.path.isdir(push.get_string_custom_property("pushed_destination"))
+    return is_in_service(push.get_string_custom_property("pushed_destination"))

@@ -6,6 +6,7 @@ at construction is empty under LocalDagRunner (tensorflow/tfx 1976 and 5885).
 """
 
 import dataclasses
+import json
 from typing import Any
 
 from tfx import types
@@ -20,6 +21,8 @@ from tfx_pipeline.components.example_gen import ITEMS_SPLIT
 
 ITEMS = "items"
 VECTORS = "vectors"
+# Of the vectors' artifact: by modality the hash of the encoder that they come from, as JSON.
+ENCODERS_PROPERTY = "encoders"
 
 
 class CatalogueTrainerSpec(standard_component_specs.TrainerSpec):
@@ -40,11 +43,13 @@ class CatalogueFnArgs:
         base: TFX's own arguments; `train_files` are those of train, `eval_files` of validation.
         item_files: Patterns of the transformed items.
         vector_files: Patterns of the items' vectors; none where no modality has vectors.
+        encoders: By modality the hash of the encoder that its vectors come from.
     """
 
     base: fn_args_utils.FnArgs
     item_files: list[str]
     vector_files: list[str]
+    encoders: dict[str, str]
 
     def __getattr__(self, name: str) -> Any:
         if name == "base":  # While a copy is being made there is no base yet.
@@ -57,8 +62,12 @@ class CatalogueExecutor(executor.GenericExecutor):
 
     def _GetFnArgs(self, input_dict, output_dict, exec_properties) -> CatalogueFnArgs:  # noqa: N802
         base = super()._GetFnArgs(input_dict, output_dict, exec_properties)
+        vectors = input_dict.get(VECTORS, [])
+        encoders: dict[str, str] = {}
+        for artifact in vectors:
+            encoders |= json.loads(artifact.get_string_custom_property(ENCODERS_PROPERTY) or "{}")
         return CatalogueFnArgs(
-            base, _make_patterns(input_dict[ITEMS]), _make_patterns(input_dict.get(VECTORS, []))
+            base, _make_patterns(input_dict[ITEMS]), _make_patterns(vectors), encoders
         )
 
 

@@ -61,10 +61,14 @@ class EncoderSpec:
     total: int = 0
     shared: Shared = dataclasses.field(default_factory=Shared)
 
+    @property
+    def encoder_hash(self) -> str:
+        """What the vectors depend on: the module and how contents are prepared for it."""
+        return compute_encoder_hash(self.resolved.identity, self.preprocessing)
+
     def load_cache(self) -> VectorCache:
         """Load the cache of the encoder's vectors."""
-        encoder_hash = compute_encoder_hash(self.resolved.identity, self.preprocessing)
-        return VectorCache(self.cache_dir, encoder_hash)
+        return VectorCache(self.cache_dir, self.encoder_hash)
 
     def load_encoder(self) -> HubEncoder:
         """Load the encoder, or return the one that this worker has."""
@@ -128,7 +132,7 @@ def make_problem(reference: Reference, error: ContentError) -> Iterator[beam.pva
     """
     modality, item_id, value = reference
     kind = report.MISSING if error.is_missing else report.BROKEN
-    source = _shorten(value) if value else "(empty)"
+    source = _shorten(value) if value else report.EMPTY
     problem = report.Problem(item_id, modality, source, error.reason, kind)
     yield beam.pvalue.TaggedOutput(PROBLEMS, problem)
     yield beam.pvalue.TaggedOutput(COUNTS, ((modality, kind), 1))

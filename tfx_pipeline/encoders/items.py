@@ -102,14 +102,28 @@ def make_groups(
     return groups
 
 
+def get_encoder_hashes(groups: Iterable[EncoderGroup]) -> dict[str, str]:
+    """Get what the vectors of each `hub` modality depend on.
+
+    Args:
+        groups: What `make_groups` returned.
+
+    Returns:
+        The hash of the encoder by modality.
+    """
+    return {name: group.spec.encoder_hash for group in groups for name in group.names}
+
+
 @beam.ptransform_fn
-def EncodeItems(items, modalities, groups):  # noqa: N802 (Beam names transforms so)
+def EncodeItems(items, modalities, groups, dims=None):  # noqa: N802 (Beam names transforms so)
     """Make the vectors of all modalities.
 
     Args:
         items: PCollection of what `parse_item` returns.
         modalities: The vector modalities.
         groups: What `make_groups` returned.
+        dims: Length that the vectors of a `precomputed` modality must have, by its name; where it
+            is not given, the most common one is right.
 
     Returns:
         The PCollections `vectors` of (item id, bytes of float32 by modality), one for each item,
@@ -125,7 +139,7 @@ def EncodeItems(items, modalities, groups):  # noqa: N802 (Beam names transforms
         items
         | f"Numbers_{modality.name}"
         >> beam.Map(lambda item, name: (item[0], item[1][name]), modality.name)
-        | f"Check_{modality.name}" >> CheckVectors(modality)
+        | f"Check_{modality.name}" >> CheckVectors(modality, (dims or {}).get(modality.name))
         for modality in modalities
         if modality.encoder == "precomputed"
     ]
@@ -148,25 +162,26 @@ def EncodeItems(items, modalities, groups):  # noqa: N802 (Beam names transforms
 
 
 @beam.ptransform_fn
-def CheckVectors(vectors, modality):  # noqa: N802
+def CheckVectors(vectors, modality, dim=None):  # noqa: N802
     """Check the vectors that a column gives; the most common length is the right one.
 
     Args:
         vectors: PCollection of (item id, numbers).
         modality: The modality.
+        dim: The right length, where it is known.
 
     Returns:
         As `EncodeContents`.
     """
-    dim = (
+    most_common = (
         vectors
         | "Length" >> beam.Map(lambda pair: len(pair[1]))
         | "CountLengths" >> beam.combiners.Count.PerElement()
         | "Lengths" >> beam.combiners.ToDict()
-        | "Choose" >> beam.Map(choose_dim)
+        | "Choose" >> beam.Map(lambda counts: dim or choose_dim(counts))
     )
     found = vectors | "Check" >> beam.FlatMap(
-        _check, modality, beam.pvalue.AsSingleton(dim)
+        _check, modality, beam.pvalue.AsSingleton(most_common)
     ).with_outputs(PROBLEMS, COUNTS, main=VECTORS)
     return {key: found[key] for key in (VECTORS, PROBLEMS, COUNTS)}
 

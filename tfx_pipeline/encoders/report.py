@@ -14,6 +14,9 @@ SUMMARY_FILE = "summary.json"
 
 _PROBLEMS_SHOWN = 5
 
+# Stands for a content that is not named.
+EMPTY = "(empty)"
+
 MISSING = "missing"
 BROKEN = "broken"
 ENCODED = "encoded"
@@ -114,6 +117,18 @@ def load_problems(folder: str | os.PathLike) -> list[Problem]:
     """
     text = pathlib.Path(folder, PROBLEMS_FILE).read_text(encoding="utf-8")
     return [Problem(**json.loads(line)) for line in text.splitlines()]
+
+
+def load_summary(folder: str | os.PathLike) -> dict[str, dict[str, Any]]:
+    """Load the summary that `write_report` wrote.
+
+    Args:
+        folder: Where it lies.
+
+    Returns:
+        As `make_summary`.
+    """
+    return json.loads(pathlib.Path(folder, SUMMARY_FILE).read_text(encoding="utf-8"))
 
 
 def make_lines(summary: Mapping[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """From TFX's artifacts to the model's in-memory data: transformed items and raw interactions."""
 
+import dataclasses
 import glob
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +20,21 @@ _MAX_DIGITS = 9
 _logger = logging.getLogger(__name__)
 
 Columns = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedItems:
+    """The catalogue, and what of the transform graph it goes back to.
+
+    Attributes:
+        catalogue: The validated catalogue.
+        used: By attribute, the index in the transform graph of each of the catalogue's values.
+        titles: Titles by item, of those that have one.
+    """
+
+    catalogue: Catalogue
+    used: Mapping[str, tuple[int, ...]]
+    titles: Mapping[str, str]
 
 
 def load_columns(patterns: Sequence[str], spec: Mapping[str, tf.io.VarLenFeature]) -> Columns:
@@ -58,12 +74,12 @@ def load_columns(patterns: Sequence[str], spec: Mapping[str, tf.io.VarLenFeature
     return {**columns, "": (np.arange(offset), np.arange(offset))}
 
 
-def load_catalogue(
+def load_items(
     config: Config,
     transform_output: tft.TFTransformOutput,
     patterns: Sequence[str],
     vector_patterns: Sequence[str] = (),
-) -> Catalogue:
+) -> LoadedItems:
     """Load the catalogue out of transformed items and their vectors.
 
     Items are sorted by id, because Beam promises no order and the model's item index should not
@@ -76,7 +92,7 @@ def load_catalogue(
         vector_patterns: Patterns of the files of vectors, which vector modalities need.
 
     Returns:
-        The validated catalogue.
+        The catalogue and where it comes from.
     """
     spec = transform_output.transformed_feature_spec()
     columns = load_columns(
@@ -109,12 +125,13 @@ def load_catalogue(
         features={
             modality.name: vectors[modality.name]
             if modality.is_vector
-            else _make_features(modality, columns, position, transform_output)
+            else make_features(modality, columns, position, transform_output)
             for modality in config.content_modalities
         },
     )
     catalogue.validate(config)
-    return catalogue
+    used = {name: find_used_values(name, columns) for name in config.attribute_names}
+    return LoadedItems(catalogue, used, _load_titles(columns, item_ids, position))
 
 
 def load_interactions(
@@ -200,8 +217,8 @@ def _make_values(
     is_integer: bool,
 ) -> AttributeValues:
     rows, index = columns[f"{attribute.name}_xf"]
-    # Values that no item has (empty bins, no rare value) would be classes without examples.
-    used, index = np.unique(index, return_inverse=True)
+    used = find_used_values(attribute.name, columns)
+    index = np.searchsorted(used, index)
     if attribute.kind == "numeric":
         # Both columns come from the same present values, in the same order.
         numbers = columns[f"{attribute.name}_raw"][1].astype(np.float64)
@@ -222,12 +239,38 @@ def _make_values(
     return AttributeValues(names, matrix)
 
 
-def _make_features(
+def find_used_values(name: str, columns: Columns) -> tuple[int, ...]:
+    """Find which of an attribute's values any item has.
+
+    Values that no item has (empty bins, no rare value) would be classes without examples.
+
+    Args:
+        name: Name of the attribute.
+        columns: Columns of transformed items.
+
+    Returns:
+        Indices in the transform graph, ascending; the model's values in their order.
+    """
+    return tuple(np.unique(columns[f"{name}_xf"][1]).tolist())
+
+
+def make_features(
     modality: Modality,
     columns: Columns,
     position: np.ndarray,
     transform_output: tft.TFTransformOutput,
 ) -> scipy.sparse.csr_matrix:
+    """Make the tf-idf features of a modality of words or entities.
+
+    Args:
+        modality: The modality.
+        columns: Columns of transformed items.
+        position: Row in the result of each row of the columns.
+        transform_output: Has the vocabulary.
+
+    Returns:
+        Float32 CSR `[len(position), num_terms]`.
+    """
     rows, index = columns[f"{modality.name}_xf_index"]
     _, weight = columns[f"{modality.name}_xf_weight"]
     # A matrix needs a column, also where no term is frequent enough to be one.
@@ -238,6 +281,15 @@ def _make_features(
     matrix.sort_indices()
     _logger.info("modality %s: %d terms, %d entries", modality.name, size, matrix.nnz)
     return matrix
+
+
+def _load_titles(
+    columns: Columns, item_ids: tuple[str, ...], position: np.ndarray
+) -> dict[str, str]:
+    rows, titles = columns.get("title", ((), ()))
+    return {
+        item_ids[position[row]]: title.decode() for row, title in zip(rows, titles, strict=True)
+    }
 
 
 def _validate_pairs(columns: Columns, patterns: Sequence[str]) -> None:

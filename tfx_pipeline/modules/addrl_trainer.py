@@ -3,13 +3,17 @@
 import json
 import logging
 import os
+import pathlib
 from typing import Any
 
 import tensorflow_transform as tft
 
 from addrl_keras import export, training
 from addrl_keras.config import Config
-from tfx_pipeline.modules.addrl_catalogue import load_catalogue, load_interactions
+from tfx_pipeline.index.about import About
+from tfx_pipeline.index.columns import find_columns
+from tfx_pipeline.index.extras import Extras, write_extras
+from tfx_pipeline.modules.addrl_catalogue import LoadedItems, load_interactions, load_items
 from tfx_pipeline.modules.addrl_warmup import make_requests, write_warmup
 
 HISTORY_FILE = "history.json"
@@ -18,19 +22,17 @@ _logger = logging.getLogger(__name__)
 
 
 def run_fn(fn_args: Any) -> None:
-    """Fit a model, export it, and record warm-up requests in the export.
+    """Fit a model, export it, and record in the export warm-up requests and what new items need.
 
     Args:
-        fn_args: TFX's FnArgs with `item_files` and `vector_files` (`components/trainer.py`).
-            `custom_config` has the model's configuration as `model`, and `warmup_requests`.
+        fn_args: TFX's FnArgs with `item_files`, `vector_files` and `encoders`
+            (`components/trainer.py`). `custom_config` has the model's configuration as `model`,
+            `warmup_requests`, and the names `preset` and `dataset`.
     """
     config = Config.from_dict(fn_args.custom_config["model"])
-    catalogue = load_catalogue(
-        config,
-        tft.TFTransformOutput(fn_args.transform_graph_path),
-        fn_args.item_files,
-        fn_args.vector_files,
-    )
+    transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
+    items = load_items(config, transform_output, fn_args.item_files, fn_args.vector_files)
+    catalogue = items.catalogue
     interactions = load_interactions(catalogue.item_ids, fn_args.train_files, fn_args.eval_files)
     os.makedirs(fn_args.model_run_dir, exist_ok=True)
     result = training.fit(config, catalogue, interactions, progress=_logger.info)
@@ -39,5 +41,22 @@ def run_fn(fn_args: Any) -> None:
         config, catalogue, interactions, fn_args.custom_config["warmup_requests"]
     )
     write_warmup(fn_args.serving_model_dir, requests)
+    write_extras(_make_extras(fn_args, result, items, transform_output), fn_args.serving_model_dir)
     with open(os.path.join(fn_args.model_run_dir, HISTORY_FILE), "w", encoding="utf-8") as file:
         json.dump(result.history, file, indent=2, default=float)
+
+
+def _make_extras(
+    fn_args: Any,
+    result: training.FitResult,
+    items: LoadedItems,
+    transform_output: tft.TFTransformOutput,
+) -> Extras:
+    about = About(
+        preset=fn_args.custom_config["preset"],
+        dataset=fn_args.custom_config["dataset"],
+        columns=find_columns(result.model.config, transform_output.raw_metadata.schema),
+        used=items.used,
+        encoders=fn_args.encoders,
+    )
+    return Extras(result, about, pathlib.Path(fn_args.transform_graph_path), items.titles)

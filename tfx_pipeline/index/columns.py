@@ -1,0 +1,158 @@
+"""The columns that a file of new items may have: the canonical ones, or a project's own."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from addrl_keras.config import Config
+from tfx_pipeline.datasets.errors import DataError
+from tfx_pipeline.datasets.table_options import COLUMN_KINDS, ItemColumn, TableOptions
+
+ID, TITLE = "item_id", "title"
+# What stands between the parts of a list, where the preset does not say otherwise.
+SEPARATOR = "|"
+
+# Of each kind of the canonical form, how it is written in a file.
+_FILE_KINDS = {
+    "floats": "number",
+    "int64s": "integer",
+    "string": "text",
+    "strings": "list",
+    "vector": "vector",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class FileColumn:
+    """A column that a file may have.
+
+    Attributes:
+        name: Its name in the canonical table.
+        kind: `id`, `photo`, or a key of `table_options.COLUMN_KINDS`.
+        separator: Of a list or vector in one text, what stands between its parts.
+        decimal: Decimal mark of a number.
+        is_lenient: Whether a value that cannot be read counts as missing.
+    """
+
+    name: str
+    kind: str
+    separator: str = SEPARATOR
+    decimal: str = "."
+    is_lenient: bool = False
+
+
+def find_columns(config: Config, schema: Any) -> dict[str, str]:
+    """Find the columns of the items table that a transform graph reads, and their kinds.
+
+    Args:
+        config: The model's configuration.
+        schema: The `schema_pb2.Schema` of the raw items.
+
+    Returns:
+        Kind of each column beside `item_id`, as `datasets.canonical.COLUMN_KINDS` has them.
+    """
+    uses = {part.column: part.kind for part in config.attributes}
+    uses |= {part.column: part.encoder for part in config.content_modalities}
+    return {
+        feature.name: _find_kind(feature, uses.get(feature.name, ""))
+        for feature in schema.feature
+        if feature.name != ID
+    }
+
+
+def _find_kind(feature: Any, use: str) -> str:
+    type_name = type(feature).DESCRIPTOR.fields_by_name["type"].enum_type
+    kind = type_name.values_by_number[feature.type].name
+    if use == "precomputed" or (kind == "FLOAT" and not use and feature.value_count.max != 1):
+        return "vector"
+    if kind in ("INT", "FLOAT"):
+        return "int64s" if kind == "INT" else "floats"
+    is_list = use == "bag" or (use in ("", "categorical") and feature.value_count.max != 1)
+    return "strings" if is_list else "string"
+
+
+def make_columns(
+    config: Config, kinds: Mapping[str, str], tables: TableOptions | None = None
+) -> dict[str, FileColumn]:
+    """Make the columns that a file may have.
+
+    Args:
+        config: The model's configuration.
+        kinds: What `find_columns` returned.
+        tables: Of a project, its tables: their names, separators and decimal marks count, too.
+
+    Returns:
+        The columns by their name in the file; several names may stand for one column.
+    """
+    photos = {part.column for part in config.content_modalities if part.preprocessing == "image"}
+    own = tables.items.columns if tables else {}
+    columns = {ID: FileColumn(ID, "id"), TITLE: FileColumn(TITLE, "text")}
+    for name, kind in kinds.items():
+        column = _make_column(name, kind, own.get(name), name in photos)
+        columns[name] = column
+        if name in own and own[name].source:
+            columns[own[name].source] = column
+    if tables:
+        columns.setdefault(tables.items.id, columns[ID])
+        if tables.items.title:
+            columns.setdefault(tables.items.title, columns[TITLE])
+        if tables.images and tables.images.match and tables.images.column in columns:
+            columns.setdefault(tables.images.match, columns[tables.images.column])
+    return columns
+
+
+def _make_column(name: str, kind: str, own: ItemColumn | None, is_photo: bool) -> FileColumn:
+    if is_photo:
+        return FileColumn(name, "photo")
+    # A column of the project is read as the project reads it, if it is still of the trained kind.
+    if own is None or COLUMN_KINDS[own.kind] != kind:
+        return FileColumn(name, _FILE_KINDS[kind])
+    return FileColumn(
+        name, own.kind, own.separator or SEPARATOR, own.decimal, own.unreadable == "missing"
+    )
+
+
+def match_header(
+    path: str,
+    header: Sequence[str],
+    columns: Mapping[str, FileColumn],
+    ignored: Iterable[str] = (),
+) -> dict[str, FileColumn]:
+    """Match the header of a file with the columns that it may have.
+
+    Args:
+        path: The file, for messages.
+        header: Names in the file.
+        columns: What `make_columns` returned.
+        ignored: Further names that are let pass and not read.
+
+    Returns:
+        The columns to read, by their name in the file.
+
+    Raises:
+        DataError: If the file has an unknown column, two for the same thing, or no ids.
+    """
+    found: dict[str, FileColumn] = {}
+    for name in header:
+        if name in columns:
+            twin = next((other for other, each in found.items() if each == columns[name]), None)
+            if twin is not None:
+                raise DataError(
+                    f"{path}: the columns {twin!r} and {name!r} both stand for "
+                    f"{columns[name].name!r}. Received: both. Remove one of them."
+                )
+            found[name] = columns[name]
+        elif name not in ignored:
+            near = difflib.get_close_matches(name, columns, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise DataError(
+                f"{path}, line 1, column {name!r}: there is no such column of items. Received: "
+                f"{name!r}.{hint} Rename or remove it; there are: {', '.join(columns)}."
+            )
+    if not any(column.kind == "id" for column in found.values()):
+        raise DataError(
+            f"{path}, line 1: the column {ID!r} is missing. Received: the columns "
+            f"{', '.join(header)}. Every new item needs an id: add the column."
+        )
+    return found

@@ -1,0 +1,78 @@
+"""What a SavedModel carries beside its graph, so that items can be added to it and to nothing else.
+
+    assets.extra/addrl/about.json       what it is made of (`about.py`)
+    assets.extra/addrl/titles.json      titles by item
+    assets.extra/addrl/fit/             the fitted model (`addrl_keras.saving`)
+    assets.extra/addrl/transform/       the transform graph: vocabularies and bins
+
+TensorFlow Serving looks at nothing of it.
+"""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+from collections.abc import Mapping
+
+from addrl_keras.saving import load_fit_result, write_fit_result
+from addrl_keras.training import FitResult
+from tfx_pipeline.index.about import (
+    FOLDER,
+    About,
+    load_about,
+    load_titles,
+    write_about,
+    write_titles,
+)
+
+_FIT, _TRANSFORM = "fit", "transform"
+
+
+@dataclasses.dataclass(frozen=True)
+class Extras:
+    """All that a version carries.
+
+    Attributes:
+        result: The fitted model.
+        about: What it is made of.
+        transform: Folder of the transform graph.
+        titles: Titles by item, of those that have one.
+    """
+
+    result: FitResult
+    about: About
+    transform: pathlib.Path
+    titles: Mapping[str, str]
+
+
+def write_extras(extras: Extras, export: str | os.PathLike) -> None:
+    """Write them into a SavedModel.
+
+    Args:
+        extras: What to write; the transform graph is copied.
+        export: Folder of the SavedModel.
+    """
+    folder = pathlib.Path(export, FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_fit_result(extras.result, folder / _FIT)
+    shutil.copytree(extras.transform, folder / _TRANSFORM, dirs_exist_ok=True)
+    write_titles(extras.titles, export)
+    write_about(extras.about, export)
+
+
+def load_extras(export: str | os.PathLike) -> Extras:
+    """Load what `write_extras` wrote.
+
+    Args:
+        export: Folder of the SavedModel.
+
+    Returns:
+        What it carries.
+
+    Raises:
+        DataError: If it carries nothing, or in another format.
+    """
+    about = load_about(export)
+    folder = pathlib.Path(export, FOLDER)
+    fitted = load_fit_result(folder / _FIT)
+    return Extras(fitted, about, folder / _TRANSFORM, load_titles(export))

@@ -1,0 +1,231 @@
+"""The file of new items: CSV or Parquet, every value checked, with errors that name the place."""
+
+import dataclasses
+import os
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from apache_beam.io.filesystems import FileSystems
+
+from tfx_pipeline.datasets import table_files, table_values
+from tfx_pipeline.datasets.errors import DataError
+from tfx_pipeline.datasets.table_files import Place
+from tfx_pipeline.datasets.table_options import TableOptions
+from tfx_pipeline.datasets.table_rows import find_photo, index_photos
+from tfx_pipeline.index.columns import ID, TITLE, FileColumn, match_header
+
+_REPAIR = "Repair it, or leave it empty."
+
+
+@dataclasses.dataclass(frozen=True)
+class NewItems:
+    """The items of a file.
+
+    Attributes:
+        rows: Canonical rows, in the order of the file; a column that the file lacks is missing.
+        places: Where each row is.
+        ignored: Columns of the file that nothing reads.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    places: tuple[Place, ...]
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def item_ids(self) -> tuple[str, ...]:
+        """The ids."""
+        return tuple(row[ID] for row in self.rows)
+
+    def take(self, positions: Collection[int]) -> "NewItems":
+        """Return the items at some positions."""
+        return dataclasses.replace(
+            self,
+            rows=tuple(self.rows[i] for i in positions),
+            places=tuple(self.places[i] for i in positions),
+        )
+
+
+class PhotoFinder:
+    """Finds the files that photos are named by.
+
+    Relative paths are relative to the file of items; in a project, a photo may also lie in the
+    project's folder of images, by the name that `addrl run` would find it by.
+
+    Args:
+        path: The file of items.
+        tables: The tables of a project, if it is one.
+    """
+
+    def __init__(self, path: str, tables: TableOptions | None = None):
+        self._folder = path.rsplit("/", 1)[0] if "/" in path else ""
+        self._index: dict[str, str] = {}
+        self._by_id = bool(tables and tables.images and not tables.images.match)
+        if tables and tables.images:
+            try:
+                photos = table_files.list_tree(tables.images.directory, "images")
+            except DataError:
+                return  # New photos may lie elsewhere.
+            self._index = index_photos(tables.images.directory, photos)
+
+    def find(self, item_id: str, value: str | None) -> str | None:
+        """Find a photo.
+
+        Args:
+            item_id: The item.
+            value: What the file says, None where it says nothing.
+
+        Returns:
+            A path or an address, whether there is a file or not; None where none is named.
+        """
+        if not value:
+            return find_photo(self._index, item_id) if self._by_id else None
+        if "://" in value or os.path.isabs(value):
+            return value
+        joined = f"{self._folder}/{value}" if self._folder else value
+        if self._index and not _exists(joined):
+            return find_photo(self._index, value) or joined
+        return joined if "://" in joined else os.path.abspath(joined)
+
+
+def load_new_items(
+    path: str | os.PathLike,
+    columns: Mapping[str, FileColumn],
+    known: Collection[str],
+    photos: PhotoFinder,
+    ignored: Collection[str] = (),
+) -> NewItems:
+    """Load the items of a file.
+
+    Args:
+        path: The file: Parquet, or comma-separated UTF-8 with a header.
+        columns: The columns that it may have, by name (`columns.make_columns`).
+        known: Ids that are in the catalogue already.
+        photos: Finds the files of photos.
+        ignored: Names of further columns that it may have, which are not read.
+
+    Returns:
+        The items.
+
+    Raises:
+        DataError: If the file cannot be read, is empty, has a column that nobody knows, a value
+            that is not what the column holds, an item without id, twice, or in the catalogue.
+    """
+    path = os.fspath(path)
+    header = table_files.load_header(path)
+    found = match_header(path, header, columns, ignored)
+    rows: list[dict[str, Any]] = []
+    places: dict[str, Place] = {}
+    for place, values in table_files.load_rows(path, list(found)):
+        given = dict(zip(found, values, strict=True))
+        row = _parse_row(place, given, found)
+        _check_id(place, row[ID], places, known)
+        places[row[ID]] = place
+        rows.append(row)
+    if not rows:
+        raise DataError(
+            f"{path}: there are no items. Received: a header and no rows. Write a row for each new "
+            "item."
+        )
+    missing = {column.name: column for column in columns.values()}.keys() - rows[0].keys()
+    empty = dict.fromkeys(missing)
+    complete = [{**empty, **row} for row in rows]
+    if "photo" in {column.kind for column in columns.values()}:
+        _fill_photos(complete, columns, photos)
+    others = tuple(name for name in header if name not in found)
+    return NewItems(tuple(complete), tuple(places.values()), others)
+
+
+def find_ignored(tables: TableOptions | None) -> frozenset[str]:
+    """Find the columns that a project's own table of items has, beside those that it uses.
+
+    Args:
+        tables: The tables of a project, if it is one.
+
+    Returns:
+        Their names; new items may come with them as the old ones did.
+    """
+    if tables is None:
+        return frozenset()
+    try:
+        files = table_files.list_files(tables.items.path, "items")
+        return frozenset(table_files.load_header(files[0].path))
+    except DataError:
+        return frozenset()  # The table is no longer there, so nothing is known of its columns.
+
+
+def _parse_row(
+    place: Place, given: Mapping[str, Any], columns: Mapping[str, FileColumn]
+) -> dict[str, Any]:
+    row: dict[str, Any] = {ID: "", TITLE: None}
+    for name, column in columns.items():
+        try:
+            row[column.name] = _parse(given[name], column)
+        except table_values.BadValueError as error:
+            if column.is_lenient:
+                row[column.name] = None
+                continue
+            remedy = _REPAIR if column.kind != "id" else error.remedy
+            raise place.error(name, given[name], error.what, remedy) from error
+        if column.kind == "id" and row[ID] is None:
+            raise place.error(
+                name, given[name], "an item needs an id", "Fill it in, or remove the row."
+            )
+    return row
+
+
+def _parse(value: Any, column: FileColumn) -> Any:
+    if column.kind == "id":
+        return table_values.parse_id(value)
+    if column.kind == "number":
+        return table_values.parse_number(value, column.decimal)
+    if column.kind == "integer":
+        return table_values.parse_integer(value, column.decimal)
+    if column.kind == "category":
+        return table_values.parse_category(value)
+    if column.kind == "list":
+        return table_values.parse_list(value, _choose_separator(value, column.separator))
+    if column.kind == "vector":
+        return table_values.parse_vector(value, _choose_separator(value, column.separator, " "))
+    return table_values.parse_text(value)
+
+
+def _choose_separator(value: Any, separator: str, other: str | None = None) -> str:
+    """A list in brackets is JSON, whatever stands between the parts of the others."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        return "json"
+    if other is not None and isinstance(value, str) and separator not in value:
+        return other
+    return separator
+
+
+def _check_id(
+    place: Place, item_id: str, places: Mapping[str, Place], known: Collection[str]
+) -> None:
+    if item_id in places:
+        raise place.error(
+            ID, item_id, f"the item is also in {places[item_id]}", "Keep one row per item."
+        )
+    if item_id in known:
+        raise place.error(
+            ID,
+            item_id,
+            "the item is in the catalogue already",
+            "Remove the row; to change what is known of an item, change the data set and run "
+            "`addrl run`.",
+        )
+
+
+def _fill_photos(
+    rows: list[dict[str, Any]], columns: Mapping[str, FileColumn], photos: PhotoFinder
+) -> None:
+    names = {column.name for column in columns.values() if column.kind == "photo"}
+    for row in rows:
+        for name in names:
+            row[name] = photos.find(row[ID], row[name])
+
+
+def _exists(path: str) -> bool:
+    try:
+        return FileSystems.exists(path)
+    except (ValueError, OSError, ImportError):
+        return False
