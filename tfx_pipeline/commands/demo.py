@@ -26,7 +26,7 @@ def run(config: Any, place: workspace.Workspace) -> None:
         place: The folder of the preset.
     """
     console = tables.make_console()
-    titles = workspace.load_titles(place.data)
+    titles = place.load_titles()
     user, history, num_items = choose_examples(place)
     console.print("\nstarting a server on the pushed model ...")
     with start_server(place) as address:

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
         asking.validate_history(options, client, options.history)
         answer = client.explain(options.user, options.item, history_ids=options.history)
     asking.warn_of_other_versions(options, [answer.model_version])
-    titles = workspace.load_titles(workspace.Workspace(options.runs, options.preset).data)
+    titles = workspace.Workspace(options.runs, options.preset).load_titles()
     if options.json:
         document = {"preset": options.preset, "title": titles.get(answer.item_id)}
         print(json.dumps({**document, **answer.as_dict()}, indent=2, ensure_ascii=False))

@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     asking.warn_of_other_versions(options, {answer.model_version for answer in answers})
     if options.csv:
         return _write_csv(options.csv, answers, len(users))
-    titles = workspace.load_titles(place.data)
+    titles = place.load_titles()
     if options.json:
         document = make_document(options.preset, options.k, answers, titles)
         print(json.dumps(document, indent=2, ensure_ascii=False))

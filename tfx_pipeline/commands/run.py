@@ -12,6 +12,8 @@ from typing import Any
 from tfx_pipeline.commands import parser, workspace
 from tfx_pipeline.commands.errors import FAILURE, USAGE, CommandError
 
+_NAMED = 5
+
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     """Adds the command."""
@@ -122,6 +124,8 @@ def _print_report(config: Any, place: workspace.Workspace, result: Any, found: A
     cached = sum(component.cached for component in result.components)
     time = tables.format_seconds(result.seconds)
     console.print(f"{len(result.components)} components in {time}, {cached} from the cache")
+    for line in describe_updates(place, result):
+        console.print(line)
     if not result.passed:
         console.print(f"not pushed: {result.reason}")
     elif result.is_new:
@@ -133,3 +137,38 @@ def _print_report(config: Any, place: workspace.Workspace, result: Any, found: A
         )
     else:
         console.print(f"model unchanged, pushed before to {result.pushed}")
+
+
+def describe_updates(place: workspace.Workspace, result: Any) -> list[str]:
+    """Words what became of the items that `addrl index add` added since the last training.
+
+    Args:
+        place: The folder of the preset.
+        result: The run's result.
+
+    Returns:
+        A line where there is something to say.
+    """
+    from tfx_pipeline.commands.baselines import load_item_ids
+    from tfx_pipeline.index.about import find_about
+
+    versions = place.list_versions()
+    if result.is_new:
+        versions = [each for each in versions if each < int(Path(result.pushed).name)]
+    about = find_about(place.serving / str(versions[0])) if versions else None
+    if about is None or not about.updates:
+        return []
+    if not result.is_new:
+        return [
+            f"version {versions[0]} stays the newest: an index update of {about.updates[-1].base}, "
+            f"{len(about.updates[-1].item_ids):,} items added"
+        ]
+    known = set(load_item_ids(place))
+    lost = [item for item in about.added if item not in known]
+    if not lost:
+        return []
+    named = ", ".join(lost[:_NAMED]) + (" ..." if len(lost) > _NAMED else "")
+    return [
+        f"{len(lost):,} items that `addrl index add` had added are not in the data set, so the new "
+        f"model does not know them: {named}. Put them there, or add them again."
+    ]

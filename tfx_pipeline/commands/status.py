@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from tfx_pipeline.commands import asking, parser, workspace
@@ -29,14 +30,22 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command."""
+    from tfx_pipeline.index.about import find_about
     from tfx_pipeline.results import load_last_result
 
     place = workspace.Workspace(options.runs, options.preset)
     statuses = load_statuses(options)
     result = load_last_result(options.runs, options.preset)
+    versions = place.list_versions()
+    abouts = {version: find_about(place.serving / str(version)) for version in versions}
     document = {
         "preset": options.preset,
-        "versions": place.list_versions(),
+        "versions": versions,
+        "updates": {
+            version: {"base": about.updates[-1].base, "added": len(about.updates[-1].item_ids)}
+            for version, about in abouts.items()
+            if about and about.updates
+        },
         "retired": workspace.list_versions(place.retired),
         "address": options.address,
         "server": None if statuses is None else {each.version: each.state for each in statuses},
@@ -71,12 +80,17 @@ def _print(document: dict[str, Any], place: workspace.Workspace) -> None:
     console = tables.make_console()
     states = document["server"]
     rows = [
-        [str(version), _when(place, version), (states or {}).get(version, "–")]
+        [
+            str(version),
+            _when(place, version),
+            describe_origin(document["updates"].get(version)),
+            (states or {}).get(version, "–"),
+        ]
         for version in document["versions"]
     ]
     if rows:
-        columns = ("version", "pushed", f"at {document['address']}")
-        console.print(tables.make_rows_table("Pushed versions", columns, rows, text_columns=3))
+        columns = ("version", "pushed", "made by", f"at {document['address']}")
+        console.print(tables.make_rows_table("Pushed versions", columns, rows, text_columns=4))
     else:
         console.print(f"No version is pushed. Push one with `addrl run {place.preset}`.")
     for version, message in document["errors"].items():
@@ -95,6 +109,22 @@ def _print(document: dict[str, Any], place: workspace.Workspace) -> None:
         )
         verdict = "accepted" if last["passed"] else "refused"
         console.print(f"last run: {verdict}, {figures}")
+
+
+def describe_origin(update: Mapping[str, int] | None) -> str:
+    """Words where a version comes from.
+
+    Args:
+        update: Its `base` and the number of items `added`; None for a version that was trained.
+
+    Example:
+        >>> describe_origin({"base": 7, "added": 3})
+        'index update of 7: 3 items added'
+    """
+    if update is None:
+        return "training"
+    count = "1 item" if update["added"] == 1 else f"{update['added']:,} items"
+    return f"index update of {update['base']}: {count} added"
 
 
 def _when(place: workspace.Workspace, version: int) -> str:

@@ -53,6 +53,14 @@ class Workspace:
         """Lists the pushed versions, newest first."""
         return list_versions(self.serving)
 
+    def load_titles(self) -> Mapping[str, str]:
+        """Loads the titles of all items: of the data set, and of those that were added since."""
+        from tfx_pipeline.index.about import load_titles as load_added
+
+        newest = self.list_versions()[:1]
+        added = load_added(self.serving / str(newest[0])) if newest else {}
+        return {**added, **load_titles(self.data)}
+
 
 def list_versions(folder: Path) -> list[int]:
     """Lists the versions in a folder, newest first; none where there is no folder."""
