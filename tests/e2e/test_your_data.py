@@ -35,13 +35,13 @@ class Terminal:
             "ADDRL_RUNS": "runs",
             "NO_COLOR": "1",
         }
-        # The tutorial uses the usual port; where somebody else has it, the commands name another.
-        self.port = 8500 if _is_free(8500) else _find_free_port()
+        # The tutorial uses the usual ports; where others have them, the commands name another.
+        self.port = 8500 if _is_free(8500) and _is_free(8501) else _find_free_port()
 
     def adapt(self, script):
         if self.port == 8500:
             return script
-        script = script.replace(SERVE, f"{SERVE} --port {self.port}")
+        script = script.replace(SERVE, f"{SERVE} --port {self.port} --rest-port 0")
         return re.sub(
             r"(?m)^(addrl (?:recommend|explain|status) .*)$",
             rf"\1 --address localhost:{self.port}",
@@ -90,7 +90,7 @@ def tutorial(tmp_path_factory):
         for block in load_blocks("sh"):
             if block.strip() == SERVE:
                 server = terminal.start(block)
-                _wait_for_server(terminal)
+                _wait_for_server(terminal, server)
             else:
                 outputs[block.splitlines()[0]] = terminal.run(block)
     finally:
@@ -100,9 +100,10 @@ def tutorial(tmp_path_factory):
     return terminal, outputs
 
 
-def _wait_for_server(terminal):
+def _wait_for_server(terminal, server):
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
+        assert server.poll() is None, f"the server ended with {server.returncode}"
         status = json.loads(terminal.run("addrl status shop --json"))
         if "AVAILABLE" in (status["server"] or {}).values():
             return
