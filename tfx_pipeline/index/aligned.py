@@ -86,11 +86,9 @@ def make_catalogue(
     values, counts = {}, {}
     for attribute in config.attributes:
         names = extras.result.catalogue.values[attribute.name].names
-        size = _count_vocabulary(attribute, output)
         rows, index = columns[f"{attribute.name}_xf"]
-        matrix = align_values(
-            attribute, rows, index, extras.about.used[attribute.name], (len(items.rows), size)
-        )
+        used = extras.about.used[attribute.name]
+        matrix = align_values(attribute, rows, index, used, len(items.rows))
         values[attribute.name] = AttributeValues(names, matrix)
         counts[attribute.name] = _count(attribute, values[attribute.name], items, output)
     place = np.arange(len(items.rows))
@@ -108,7 +106,7 @@ def align_values(
     rows: np.ndarray,
     index: np.ndarray,
     used: Sequence[int],
-    sizes: tuple[int, int],
+    num_items: int,
 ) -> scipy.sparse.csr_matrix:
     """Align values of the transform graph with those that a model has.
 
@@ -120,18 +118,20 @@ def align_values(
         rows: Item of each value.
         index: The values, as the transform graph numbers them.
         used: Number in the graph of each of the model's values, ascending.
-        sizes: Number of items, and size of the vocabulary.
+        num_items: Number of items.
 
     Returns:
         Binary CSR `[num_items, len(used)]`.
 
     Example:
         >>> year = Attribute("year", "year", kind="numeric")
-        >>> align_values(year, [0, 1], [1, 4], used=[0, 3], sizes=(2, 0)).toarray().tolist()
+        >>> align_values(year, [0, 1], [1, 4], used=[0, 3], num_items=2).toarray().tolist()
         [[1.0, 0.0], [0.0, 1.0]]
     """
     known = np.asarray(used, np.int64)
     rows, index = np.asarray(rows, np.int64), np.asarray(index, np.int64)
+    if not len(known):  # No item had a value: there is nothing to align with.
+        return scipy.sparse.csr_matrix((num_items, 0), dtype=np.float32)
     if attribute.kind == "numeric":
         position = np.abs(index[:, None] - known[None, :]).argmin(axis=1)
     else:
@@ -139,7 +139,7 @@ def align_values(
         found = known[position] == index
         rows, position = rows[found], position[found]
     ones = np.ones(len(rows), np.float32)
-    matrix = scipy.sparse.csr_matrix((ones, (rows, position)), shape=(sizes[0], len(known)))
+    matrix = scipy.sparse.csr_matrix((ones, (rows, position)), shape=(num_items, len(known)))
     matrix.data[:] = 1.0
     matrix.sort_indices()
     return matrix
@@ -185,12 +185,6 @@ def take_items(catalogue: Catalogue, positions: Sequence[int]) -> Catalogue:
         },
         {name: features[rows] for name, features in catalogue.features.items()},
     )
-
-
-def _count_vocabulary(attribute: Attribute, output: tft.TFTransformOutput) -> int:
-    if attribute.kind == "numeric":
-        return 0
-    return len(output.vocabulary_by_name(f"{attribute.name}_values"))
 
 
 def _count(
