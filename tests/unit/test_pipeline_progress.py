@@ -112,3 +112,48 @@ def test_only_a_push_of_this_run_is_new(cached):
 
     runs = (ComponentRun("Pusher", 0.1, cached),)
     assert RunResult("p", {}, {}, {}, (), "serving/1", runs, 1.0, "log").is_new is not cached
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_reports_of_a_step_are_written_over_on_a_terminal(monkeypatch):
+    from tfx_pipeline import progress as module
+
+    now = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    out = Terminal()
+    progress = Progress(out)
+    with progress.listen():
+        for number in range(1, 5):
+            module.report(f"image {number} of 4")
+            now[0] += 0.15  # Of these every second is soon enough after the one before.
+        module.report("image: 4 encoded", is_result=True)
+    module.report("nobody listens")
+    progress.note("done")
+    erase = "\r\x1b[K"
+    assert out.getvalue() == (
+        f"      image 1 of 4{erase}      image 3 of 4{erase}      image: 4 encoded\ndone\n"
+    )
+
+
+def test_reports_are_a_line_now_and_then_where_nothing_can_be_written_over(monkeypatch):
+    from tfx_pipeline import progress as module
+
+    now = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    out = io.StringIO()
+    with Progress(out).listen():
+        for number in range(25):
+            module.report(f"{number} of 25")
+            now[0] += 1.0
+        module.report("all", is_result=True)
+    assert out.getvalue().split("\n") == [
+        "      0 of 25",
+        "      10 of 25",
+        "      20 of 25",
+        "      all",
+        "",
+    ]
