@@ -248,6 +248,10 @@ def test_the_environment_names_the_folders(monkeypatch):
     options = cli.make_parser({"ADDRL_RUNS": "/r"}).parse_args(["run", "planted", "--runs", "/x"])
     assert str(options.runs) == "/x"
     assert cli.make_parser({}).parse_args(["run", "planted"]).runs.name == "runs"
+    options = cli.make_parser({"ADDRL_RUNS": "/r", "ADDRL_CACHE": "/c"}).parse_args(
+        ["index", "add", "planted", "new.csv"]
+    )
+    assert (str(options.runs), str(options.cache)) == ("/r", "/c")
 
 
 def _run(*argv):

@@ -45,8 +45,11 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     add.add_argument("--dry-run", action="store_true", help="do everything but push")
     add.add_argument("--json", action="store_true", help="the result as one JSON document")
-    # Their defaults come from the environment, which the outer parser holds.
-    add.set_defaults(runs=argparse.SUPPRESS, cache=argparse.SUPPRESS)
+    # Their defaults come from the environment, which the outer parser holds. `set_defaults` would
+    # put the word SUPPRESS itself in their place.
+    for action in add._actions:
+        if action.dest in ("runs", "cache"):
+            action.default = argparse.SUPPRESS
     return index
 
 
