@@ -174,6 +174,22 @@ def test_a_changed_photo_or_encoder_changes_the_fingerprint(tmp_path, modalities
     assert compute((dataclasses.replace(modalities[0], handle=other), modalities[1])) != gone
 
 
+def test_files_elsewhere_are_looked_at_too(modalities):
+    import memory_filesystem
+
+    from tfx_pipeline.components.content_encoder import compute_contents_fingerprint
+
+    def compute():
+        return compute_contents_fingerprint([("i0", {"photo": path, "given": []})], modalities)
+
+    path = "memory://bucket/changing.jpg"
+    seen = [compute()]
+    for size in (1, 2):
+        memory_filesystem.FILES[path] = b"x" * size
+        seen.append(compute())
+    assert len(set(seen)) == 3
+
+
 def test_a_list_of_floats_keeps_its_gaps_and_a_number_does_not():
     from tfx_pipeline.components.example_gen import make_example
 

@@ -52,8 +52,6 @@ _REFUSED_DIR = "refused_dir"
 _FINGERPRINT = "fingerprint"
 _CONTENTS = "contents"
 
-_STATS_AT_A_TIME = 1000
-
 
 class ContentEncoderSpec(types.ComponentSpec):
     """Inputs, outputs and parameters of the ContentEncoder."""
@@ -242,10 +240,8 @@ def compute_contents_fingerprint(
     photos = [modality.name for modality in modalities if modality.preprocessing == "image"]
     if photos:
         named = {values[name] for _, values in items for name in photos if values[name]}
-        paths = sorted(named)
-        for start in range(0, len(paths), _STATS_AT_A_TIME):
-            for line in _stat(paths[start : start + _STATS_AT_A_TIME]):
-                digest.update(f"{line}\n".encode())
+        for path in sorted(named):
+            digest.update(f"{_stat(path)}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -276,22 +272,16 @@ def _make_pattern(artifacts: list[types.Artifact]) -> str:
     return os.path.join(artifact_utils.get_split_uri(artifacts, ITEMS_SPLIT), "*")
 
 
-def _stat(paths: Sequence[str]) -> Iterator[str]:
-    """Size and time of each file, or that there is none."""
-    for path in paths:
+def _stat(path: str) -> str:
+    """Size and time of a file, or that there is none."""
+    try:
         if "://" not in path:
-            try:
-                found = os.stat(path)
-                yield f"{path}\0{found.st_size}\0{found.st_mtime_ns}"
-            except OSError:
-                yield f"{path}\0-"
-    remote = [path for path in paths if "://" in path]
-    if remote:
-        for path, matched in zip(remote, FileSystems.match(remote), strict=True):
-            found = [
-                (each.size_in_bytes, each.last_updated_in_seconds) for each in matched.metadata_list
-            ]
-            yield f"{path}\0{found}"
+            found = os.stat(path)
+            return f"{path}\0{found.st_size}\0{found.st_mtime_ns}"
+        (matched,) = FileSystems.match([path])
+        return f"{path}\0{matched.metadata_list}"
+    except Exception:  # Each filesystem has exceptions of its own; reading will find the reason.
+        return f"{path}\0-"
 
 
 def _write_report(
