@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 SOURCES := addrl_keras tfx_pipeline serving tests setup.py $(wildcard benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap run test test-all bench bench-encoders lint format clean
+.PHONY: help bootstrap run test test-all bench bench-encoders bench-content lint format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,13 @@ bench: bootstrap ## Measure what is served, beside the baselines; rewrite the fi
 
 bench-encoders: bootstrap ## Compare the encoders with their references, and time them (DATA=dir of hm)
 	@$(VENV)/python -m benchmarks.encoders $(if $(DATA),--data "$(DATA)")
+
+bench-content: bootstrap ## New items, new users, missing content, on hm (DATA=dir of hm); an hour
+	@$(VENV)/addrl run hm $(if $(DATA),--data "$(DATA)") --no-baselines
+	@$(VENV)/python -m benchmarks.new_items hm
+	@$(VENV)/python -m benchmarks.new_users hm
+	@$(VENV)/python -m benchmarks.missing_modalities hm
+	@$(VENV)/python -m benchmarks.render
 
 lint: bootstrap ## Style, formatting, types, directions of import
 	$(VENV)/ruff check $(SOURCES)

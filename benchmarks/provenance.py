@@ -54,7 +54,6 @@ def load_result(name: str) -> dict[str, Any]:
     path = RESULTS / f"{name}.json"
     if not path.is_file():
         raise FileNotFoundError(
-            f"There is no result of this name. Received: {name!r}. `make bench` measures what is "
-            "served, `python3 -m benchmarks.first_run` what a newcomer waits for."
+            f"There is no result of this name. Received: {name!r}. `make help` lists what measures."
         )
     return json.loads(path.read_text(encoding="utf-8"))

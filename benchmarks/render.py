@@ -54,10 +54,96 @@ def make_times() -> str:
     )
 
 
+_FIGURES = ("among_new", "new_in_catalogue", "all_in_catalogue")
+_SYSTEMS = {"addrl": "**AD-DRL**"}
+
+
+def make_new_items_table() -> str:
+    """Items that training has never seen, three ways."""
+    result = load_result("new_items_hm")
+    lines = [
+        "| system | new items among themselves | new items in the whole catalogue | all items |",
+        "|---|---|---|---|",
+    ]
+    for name, figures in result["systems"].items():
+        title = _SYSTEMS.get(name, name.replace("addrl", "AD-DRL"))
+        columns = " | ".join(_word_pair(figures[figure]) for figure in _FIGURES)
+        lines.append(f"| {title} | {columns} |")
+    users = result["num_users"]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Recall@20 / NDCG@20, full ranking; {result['num_new_items']} of "
+            f"{result['num_items']:,} items are new, {users['among_new']:,} users bought one of "
+            f"them in the test, {users['all_in_catalogue']:,} anything. Trained systems: mean of "
+            f"{len(result['provenance']['seeds'])} seeds, ± standard deviation of Recall. "
+            f"{_describe(result)}.",
+        ]
+    )
+
+
+def make_new_users_table() -> str:
+    """Users that training has never seen, by the length of the history they bring."""
+    result = load_result("new_users_hm")
+    lines = ["| items in the history | new users | the same users, trained with |", "|---|---|---|"]
+    for name, row in result["recall_at_20"].items():
+        columns = " | ".join(_spread(row[trained]) for trained in ("new", "known"))
+        lines.append(f"| {name} | {columns} |")
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Recall@20 of {result['num_users']} users, mean of "
+            f"{len(result['provenance']['seeds'])} seeds ± standard deviation. "
+            f"{_describe(result)}.",
+        ]
+    )
+
+
+def make_missing_modalities_table() -> str:
+    """What it costs that items lack content."""
+    result = load_result("missing_modalities_hm")
+    lines = [
+        "| missing | of the items | at serving: new items / all | at training: new items / all |",
+        "|---|---|---|---|",
+        f"| nothing | 0 % | {_new_and_all(result['complete'])} | "
+        f"{_new_and_all(result['complete'])} |",
+    ]
+    for row in result["rows"]:
+        lines.append(
+            f"| {row['modality']} | {row['share']:.0%} | {_new_and_all(row['serving'])} | "
+            f"{_new_and_all(row['training'])} |"
+        )
+    note = "Recall@20 of new items among themselves / of all items in the whole catalogue."
+    return "\n".join([*lines, "", f"{note} {_describe(result)}."])
+
+
+def _new_and_all(figures: dict[str, Any]) -> str:
+    return " / ".join(
+        f"{figures[name]['recall_at_20']:.4f}" for name in ("among_new", "all_in_catalogue")
+    )
+
+
+def _word_pair(figures: dict[str, Any]) -> str:
+    """Recall / NDCG, of several seeds with the spread of the first."""
+    recall, ndcg = figures["recall_at_20"], figures["ndcg_at_20"]
+    if isinstance(recall, dict):
+        return f"{_spread(recall)} / {ndcg['mean']:.4f}"
+    return f"{recall:.4f} / {ndcg:.4f}"
+
+
+def _spread(figure: dict[str, float]) -> str:
+    return f"{figure['mean']:.4f} ± {figure['std']:.4f}"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "accuracy": make_accuracy_table,
     "agreement": make_agreement,
     "times": make_times,
+    "new_items": make_new_items_table,
+    "new_users": make_new_users_table,
+    "missing_modalities": make_missing_modalities_table,
 }
 
 
@@ -78,6 +164,7 @@ def render(text: str) -> str:
 
 
 def _describe(result: dict[str, Any]) -> str:
+    """Where a result comes from."""
     provenance = result["provenance"]
     seed = f"seed {provenance['seed']}, " if "seed" in provenance else ""
     return f"commit {provenance['commit']}, {seed}{provenance['machine']}"

@@ -24,6 +24,26 @@ def results(monkeypatch):
             "seconds": {"setup": 80.0, "first_run": 240.0, "second_run": 20.0},
         },
     }
+    three = dict.fromkeys(("among_new", "new_in_catalogue", "all_in_catalogue"), row)
+    spread = {"mean": 0.5, "std": 0.001}
+    trained = dict.fromkeys(three, {"recall_at_20": spread, "ndcg_at_20": spread})
+    known["new_items_hm"] = {
+        "provenance": {**provenance, "seeds": [0, 1, 2]},
+        "num_new_items": 40,
+        "num_items": 4000,
+        "num_users": dict.fromkeys(three, 70),
+        "systems": {"random": three, "addrl": trained},
+    }
+    known["new_users_hm"] = {
+        "provenance": {**provenance, "seeds": [0, 1, 2]},
+        "num_users": 12,
+        "recall_at_20": {"1": {"new": spread, "known": spread}},
+    }
+    known["missing_modalities_hm"] = {
+        "provenance": provenance,
+        "complete": three,
+        "rows": [{"modality": "text", "share": 0.1, "serving": three, "training": three}],
+    }
     monkeypatch.setattr(render, "load_result", known.__getitem__)
 
 
@@ -32,6 +52,10 @@ def results(monkeypatch):
     [
         ("accuracy", "| **AD-DRL, as served** | 0.2500 | 0.1250 |"),
         ("agreement", "1,000 random pairs: 1.2e-06"),
+        ("new_items", "| **AD-DRL** | 0.5000 ± 0.0010 / 0.5000 |"),
+        ("new_items", "| random | 0.2500 / 0.1250 |"),
+        ("new_users", "| 1 | 0.5000 ± 0.0010 | 0.5000 ± 0.0010 |"),
+        ("missing_modalities", "| text | 10% | 0.2500 / 0.2500 | 0.2500 / 0.2500 |"),
         ("times", "set-up 80 s, first `make run` 4.0 min, second 20 s"),
     ],
 )
