@@ -15,6 +15,19 @@ from tfx_pipeline.modules import addrl_warmup  # noqa: F401 (TensorFlow, before 
 GATED = {"data", "quality", "servability"}
 
 
+def _push_update(planted_run):
+    """Push what `addrl index add` pushes: a version that ML Metadata has never heard of."""
+    from tfx_pipeline.components.versions import push_model
+    from tfx_pipeline.index.about import Update, load_about, write_about
+
+    serving = planted_run.runs_dir / "planted" / "serving"
+    newest = _versions(planted_run)[-1]
+    version = push_model(serving / str(newest), serving)
+    about = load_about(version)
+    write_about(dataclasses.replace(about, updates=(Update(newest, ("new",)),)), version)
+    return int(version.name)
+
+
 def _count_executions(runs_dir, *states):
     """Number of executions in ML Metadata by component, of those in one of the states."""
     from ml_metadata.proto import metadata_store_pb2
@@ -143,6 +156,25 @@ def test_a_second_run_takes_everything_from_the_cache(planted_run):
     assert _versions(planted_run) == versions
 
 
+def test_added_items_stay_where_nothing_has_changed(planted_run):
+    from tfx_pipeline.commands import rollback, workspace
+    from tfx_pipeline.commands.run import describe_updates
+
+    place = workspace.Workspace(planted_run.runs_dir, "planted")
+    base = _versions(planted_run)[-1]
+    update = _push_update(planted_run)
+    assert update > base
+    result = _rerun(planted_run)
+    assert {run.name for run in result.components if not run.cached} == {"LatestModel"}
+    assert result.pushed == planted_run.result.pushed and not result.is_new
+    assert _versions(planted_run)[-1] == update
+    assert describe_updates(place, result) == [
+        f"version {update} stays the newest: an index update of {base}, 1 items added"
+    ]
+    rollback.retire(place, update)
+    assert describe_updates(place, result) == []
+
+
 def test_a_bar_too_high_refuses_without_training_again(planted_run):
     config = get_preset("planted")
     gates = dataclasses.replace(config.gates, min_recall=0.99)
@@ -160,6 +192,8 @@ def test_an_edit_of_the_sources_trains_again_and_compares_with_the_last_push(
     planted_run, monkeypatch
 ):
     from tfx_pipeline import pipeline
+    from tfx_pipeline.commands import workspace
+    from tfx_pipeline.commands.run import describe_updates
 
     compute = pipeline.compute_module_fingerprint
 
@@ -167,6 +201,8 @@ def test_an_edit_of_the_sources_trains_again_and_compares_with_the_last_push(
         return compute(*modules) + ("-edited" if "addrl_keras" in modules else "")
 
     monkeypatch.setattr(pipeline, "compute_module_fingerprint", edited)
+    # Items that were added since are in nobody's way: what they were added to is the last push.
+    _push_update(planted_run)
     versions = _versions(planted_run)
     result = _rerun(planted_run)
     assert {run.name for run in result.components if not run.cached} == {
@@ -177,6 +213,10 @@ def test_an_edit_of_the_sources_trains_again_and_compares_with_the_last_push(
     assert result.metrics == pytest.approx(planted_run.result.metrics, abs=1e-6)
     assert result.is_new
     assert _versions(planted_run) == [*versions, int(pathlib.Path(result.pushed).name)]
+    place = workspace.Workspace(planted_run.runs_dir, "planted")
+    (line,) = describe_updates(place, result)
+    assert "1 items that `addrl index add` had added are not in the data set" in line
+    assert line.endswith("does not know them: new. Put them there, or add them again.")
 
     repeated = _rerun(planted_run)
     assert repeated.pushed == result.pushed and not repeated.is_new

@@ -105,17 +105,24 @@ def make_extras(folder, used, names):
 
 
 def test_new_items_have_the_models_names_and_widths(graph):
-    from tfx_pipeline.index.aligned import find_empty, make_catalogue, take_items, transform_items
+    from tfx_pipeline.index.aligned import (
+        count_values,
+        find_empty,
+        make_catalogue,
+        take_items,
+        transform_items,
+    )
 
     folder = graph[1]
     columns = transform_items(folder, serialize(NEW))
     # Bin 1 of the three is one that no item had; `(other)` is the graph's third genre.
     used = {"year": (0, 2), "genre": (0, 1, 2)}
     names = {"year": ("<=1950", ">=2000"), "genre": ("x", "y", "(other)")}
-    items = NewItems(tuple(NEW), ())
+    items = NewItems(tuple(NEW), (None,) * 3)
     sound = np.zeros((3, 4), np.float32)
     extras = make_extras(folder, used, names)
-    catalogue, counts = make_catalogue(extras, items, columns, {"sound": sound})
+    catalogue = make_catalogue(extras, items, columns, {"sound": sound})
+    counts = count_values(extras, items, catalogue)
     assert catalogue.item_ids == ("n0", "n1", "n2")
     assert catalogue.values["year"].rows() == [("<=1950",), (">=2000",), ()]
     assert catalogue.values["genre"].rows() == [("x", "(other)"), ("(other)",), ()]
@@ -133,14 +140,16 @@ def test_new_items_have_the_models_names_and_widths(graph):
 
 
 def test_without_other_a_value_never_seen_is_missing(graph):
-    from tfx_pipeline.index.aligned import make_catalogue, transform_items
+    from tfx_pipeline.index.aligned import count_values, make_catalogue, transform_items
 
     folder = graph[1]
     columns = transform_items(folder, serialize(NEW))
     names = {"year": ("a", "b"), "genre": ("x", "y")}
     extras = make_extras(folder, {"year": (0, 2), "genre": (0, 1)}, names)
     sound = np.zeros((3, 4), np.float32)
-    catalogue, counts = make_catalogue(extras, NewItems(tuple(NEW), ()), columns, {"sound": sound})
+    items = NewItems(tuple(NEW), ())
+    catalogue = make_catalogue(extras, items, columns, {"sound": sound})
+    counts = count_values(extras, items, catalogue)
     assert catalogue.values["genre"].rows() == [("x",), (), ()]
     assert (counts["genre"].known, counts["genre"].missing, counts["genre"].as_other) == (1, 2, 0)
 

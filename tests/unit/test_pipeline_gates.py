@@ -177,7 +177,7 @@ def resolve_baseline(tmp_path):
         places = [tmp_path / "serving" / str(number) for number, _ in enumerate(pushes)]
         for place, (model, _) in zip(places, pushes, strict=True):
             if model not in withdrawn:
-                place.mkdir(parents=True)
+                place.mkdir(parents=True, exist_ok=True)
         pushed = _make_artifacts(
             "PushedModel",
             *(
@@ -197,6 +197,19 @@ def resolve_baseline(tmp_path):
     return resolve
 
 
+def test_a_model_whose_version_gave_way_to_an_update_of_it_is_the_baseline(
+    resolve_baseline, tmp_path
+):
+    """Old versions are cleared away; items were added to the newest one that was trained."""
+    from tfx_pipeline.index.about import About, Update, write_about
+
+    pushes = [(1, 1), (2, 1)]
+    assert resolve_baseline(pushes, candidate=3, withdrawn=[2]) == 1
+    about = About("p", "d", {}, {}, {}, (Update(1, ("new",)),))
+    write_about(about, tmp_path / "serving" / "9")
+    assert resolve_baseline(pushes, candidate=3, withdrawn=[2]) == 2
+
+
 def _write_signatures(uri, slices):
     """Write the description of a SavedModel that can be evaluated and sliced; None: it cannot."""
     from tensorflow.core.protobuf import saved_model_pb2
@@ -209,7 +222,7 @@ def _write_signatures(uri, slices):
         for key in keys:
             definitions[name].outputs[key].dtype = 7
     folder = pathlib.Path(uri, "Format-Serving")
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "saved_model.pb").write_bytes(message.SerializeToString())
 
 

@@ -69,7 +69,7 @@ def transform_items(transform: pathlib.Path, records: Sequence[bytes]) -> Column
 
 def make_catalogue(
     extras: Extras, items: NewItems, columns: Columns, vectors: Mapping[str, np.ndarray]
-) -> tuple[Catalogue, dict[str, ValueCounts]]:
+) -> Catalogue:
     """Make the catalogue of new items, with the value names and widths of a fitted model.
 
     Args:
@@ -79,18 +79,17 @@ def make_catalogue(
         vectors: Features of each vector modality, float32 `[num_items, dim]`.
 
     Returns:
-        The catalogue, and by attribute what came of its values.
+        The catalogue.
     """
     config = extras.result.model.config
     output = tft.TFTransformOutput(str(extras.transform))
-    values, counts = {}, {}
+    values = {}
     for attribute in config.attributes:
-        names = extras.result.catalogue.values[attribute.name].names
         rows, index = columns[f"{attribute.name}_xf"]
         used = extras.about.used[attribute.name]
         matrix = align_values(attribute, rows, index, used, len(items.rows))
+        names = extras.result.catalogue.values[attribute.name].names
         values[attribute.name] = AttributeValues(names, matrix)
-        counts[attribute.name] = _count(attribute, values[attribute.name], items, output)
     place = np.arange(len(items.rows))
     features: dict[str, Features] = {
         modality.name: vectors[modality.name]
@@ -98,7 +97,25 @@ def make_catalogue(
         else make_features(modality, columns, place, output)
         for modality in config.content_modalities
     }
-    return Catalogue(items.item_ids, values, features), counts
+    return Catalogue(items.item_ids, values, features)
+
+
+def count_values(extras: Extras, items: NewItems, catalogue: Catalogue) -> dict[str, ValueCounts]:
+    """Count what came of the attribute values of new items.
+
+    Args:
+        extras: The fitted model and what it is made of.
+        items: The items.
+        catalogue: What `make_catalogue` made of them.
+
+    Returns:
+        The counts by attribute.
+    """
+    output = tft.TFTransformOutput(str(extras.transform))
+    return {
+        attribute.name: _count(attribute, catalogue.values[attribute.name], items, output)
+        for attribute in extras.result.model.config.attributes
+    }
 
 
 def align_values(

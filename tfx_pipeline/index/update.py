@@ -120,13 +120,16 @@ class _Steps:
         self.serving = root / "serving"
 
     def run(self, path: str, dry_run: bool) -> Outcome:
+        from tfx_pipeline.index.aligned import count_values
+
         with self._step("Read"):
             extras, items = self._read(path)
         with self._step("Encode"):
-            encoded, new, counts = self._encode(extras, items)
+            encoded, new = self._encode(extras, items)
         with self._step("Attach"):
-            kept, left_out = _leave_out(extras, items, new)
-            larger, alike = self._attach(extras, items, new, kept)
+            items, new, left_out = _leave_out(extras, items, new)
+            larger, alike = self._attach(extras, items, new)
+        counts = count_values(extras, items, new)
         export = self.work / "export"
         with self._step("Export"):
             self._export(larger, export)
@@ -182,7 +185,7 @@ class _Steps:
         items = load_new_items(path, columns, known, photos, find_ignored(tables))
         return extras, items
 
-    def _encode(self, extras: Any, items: Any) -> tuple[Any, Any, Any]:
+    def _encode(self, extras: Any, items: Any) -> tuple[Any, Any]:
         from tfx_pipeline.examples import make_example
         from tfx_pipeline.index.aligned import make_catalogue, transform_items
         from tfx_pipeline.index.vectors import encode_items
@@ -198,17 +201,15 @@ class _Steps:
             self.config.beam_args,
         )
         columns = transform_items(extras.transform, records)
-        return encoded, *make_catalogue(extras, items, columns, encoded.features)
+        return encoded, make_catalogue(extras, items, columns, encoded.features)
 
-    def _attach(self, extras: Any, items: Any, new: Any, kept: list[int]) -> tuple[Any, Any]:
+    def _attach(self, extras: Any, items: Any, new: Any) -> tuple[Any, Any]:
         from addrl_keras.attach import attach_items
-        from tfx_pipeline.index.aligned import take_items
         from tfx_pipeline.index.likeness import find_alike
 
-        chosen = take_items(new, kept)
-        result = attach_items(extras.result, chosen)
-        titles = {row["item_id"]: row["title"] for row in items.take(kept).rows if row["title"]}
-        update = Update(self.base, chosen.item_ids)
+        result = attach_items(extras.result, new)
+        titles = {row["item_id"]: row["title"] for row in items.rows if row["title"]}
+        update = Update(self.base, new.item_ids)
         larger = dataclasses.replace(
             extras,
             result=result,
@@ -222,7 +223,7 @@ class _Steps:
             item: [
                 Alike(other, larger.titles.get(other, ""), round(how, 4)) for other, how in pairs
             ]
-            for item, pairs in zip(chosen.item_ids, found, strict=False)
+            for item, pairs in zip(new.item_ids, found, strict=False)
         }
         return larger, alike
 
@@ -258,14 +259,14 @@ class _Steps:
         return report, find_problems(report, gates.max_latency_ms, gates.max_sum_error)
 
 
-def _leave_out(extras: Any, items: Any, new: Any) -> tuple[list[int], list[LeftOut]]:
+def _leave_out(extras: Any, items: Any, new: Any) -> tuple[Any, Any, list[LeftOut]]:
     """Leave out items of which nothing is known that says what they are like.
 
     They would have the score 0 for everybody: at the end of every list, or in front of what a user
     does not like.
     """
     from addrl_keras.new_items import get_evidence_weights
-    from tfx_pipeline.index.aligned import find_empty
+    from tfx_pipeline.index.aligned import find_empty, take_items
 
     names = [name for name, _ in get_evidence_weights(extras.result.model.config)]
     empty = find_empty(new, names)
@@ -277,4 +278,4 @@ def _leave_out(extras: Any, items: Any, new: Any) -> tuple[list[int], list[LeftO
             f"No item can be added: {reason}. Received: {len(left)} items, the first in "
             f"{left[0].place}. Fill in at least one of these."
         )
-    return kept, left
+    return items.take(kept), take_items(new, kept), left
