@@ -17,6 +17,9 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 DOCUMENT = REPOSITORY / "docs" / "your-data.md"
 SERVE = "addrl serve shop"
 
+# The whole tutorial runs before the first test: two minutes on idle cores, more on busy ones.
+pytestmark = pytest.mark.timeout(1200)
+
 
 def load_blocks(language):
     """Load the fenced blocks of a language, in their order."""
@@ -143,6 +146,14 @@ def test_the_model_beats_popularity_by_far(tutorial):
     popular = baselines["baselines"]["most_popular"]["recall_at_20"]
     assert recall > popular + 0.1
     assert result["pushed"]
+
+
+def test_new_products_are_in_a_version_of_their_own(tutorial):
+    terminal, outputs = tutorial
+    added = outputs["cat > new.csv <<'END'"]
+    assert "Smoky black tea 2001 (2001) looks like Smoky black tea" in added
+    assert "122 items in all" in added
+    assert len(list((terminal.folder / "runs" / "shop" / "serving").glob("[0-9]*"))) == 2
 
 
 def test_what_was_asked_for_comes(tutorial):
