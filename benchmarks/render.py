@@ -58,6 +58,24 @@ _FIGURES = ("among_new", "new_in_catalogue", "all_in_catalogue")
 _SYSTEMS = {"addrl": "**AD-DRL**"}
 
 
+def make_encoders_table() -> str:
+    """Local encoders: agreement with their references, and speed beside the bare forward pass."""
+    result = load_result("encoders")
+    lines = [
+        "| encoder | compared | smallest cosine | items/s, Beam | items/s, bare | Beam / bare |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in ("minilm", "efficientnet-lite0"):
+        agreement, speed = result[name]["agreement"], result[name]["speed"]
+        lines.append(
+            f"| `{name}` | {agreement['compared']} | {agreement['smallest_cosine']:.7f} "
+            f"| {speed['beam_items_per_second']:.1f} | {speed['bare_items_per_second']:.1f} "
+            f"| {speed['share_of_bare']:.0%} |"
+        )
+    turns = result["minilm"]["speed"]["turns"]
+    return "\n".join([*lines, "", f"Medians of {turns} turns, one process, {_describe(result)}."])
+
+
 def make_new_items_table() -> str:
     """Items that training has never seen, three ways."""
     result = load_result("new_items_hm")
@@ -138,6 +156,7 @@ def _spread(figure: dict[str, float]) -> str:
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
+    "encoders": make_encoders_table,
     "accuracy": make_accuracy_table,
     "agreement": make_agreement,
     "times": make_times,

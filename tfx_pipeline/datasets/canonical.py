@@ -195,7 +195,9 @@ def validate_canonical(
     # Contents are looked at only where the form is right: else one mistake is reported ten times.
     _raise_if_any(directory, problems)
     problems += checks.find_bad_items(items)
-    problems += checks.find_bad_numbers(items, [name for name in wanted if _is_vector(wanted[name])])
+    problems += checks.find_bad_numbers(
+        items, [name for name in wanted if _is_vector(wanted[name])]
+    )
     problems += checks.find_bad_interactions(interactions)
     unknown = checks.count_unknown(items, interactions)
     problems += checks.find_unknown(items, interactions, unknown, max_unknown_share)
