@@ -26,7 +26,7 @@ def results(monkeypatch):
     }
     three = dict.fromkeys(("among_new", "new_in_catalogue", "all_in_catalogue"), row)
     spread = {"mean": 0.5, "std": 0.001}
-    trained = dict.fromkeys(three, {"recall_at_20": spread, "ndcg_at_20": spread})
+    trained = {key: {"recall_at_20": spread, "ndcg_at_20": spread} for key in three}
     known["new_items_hm"] = {
         "provenance": {**provenance, "seeds": [0, 1, 2]},
         "num_new_items": 40,
