@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -95,6 +96,7 @@ def go(place, monkeypatch):
         result = run(config, runs_dir=place / "runs", cache_dir=place / "cache", out=out)
         return result, out.getvalue()
 
+    start.config = config
     return start
 
 
@@ -144,6 +146,54 @@ def test_a_second_run_takes_all_from_the_cache(go, place):
     result, _ = go()
     assert {each.name for each in result.components if not each.cached} <= {"LatestModel"}
     assert len(find_summaries(place)) == 1
+
+
+def test_new_items_go_through_the_encoders_of_the_training(go, place, monkeypatch):
+    from PIL import Image
+
+    from tfx_pipeline.components import probing
+    from tfx_pipeline.encoders.errors import EncoderError
+    from tfx_pipeline.index.update import add_items
+
+    verdict = {"problems": [], "latency_ms": 1.0, "num_requests": 1}
+    monkeypatch.setattr(probing, "run_probe", lambda export: verdict)
+    Image.new("RGB", (4, 4), "red").save(place / "photos" / "new.png")
+    (place / "new.csv").write_text(
+        "item_id,title,photo,sound\n"
+        "n1,Robot Galaxy,photos/new.png,61 1\n"
+        'n2,,photos/7.png,"[1, 2, 3]"\n'
+        "n3,Saddle Desert,photos/3.png,\n"
+    )
+    folders = {"runs_dir": place / "runs", "cache_dir": place / "cache", "out": io.StringIO()}
+    outcome = add_items(go.config, place / "new.csv", **folders)
+    assert outcome.item_ids == ("n1", "n3")
+    assert [each.item_id for each in outcome.left_out] == ["n2"]
+    photo, sound = outcome.modalities["photo"], outcome.modalities["sound"]
+    assert (photo["encoded"], photo["from_cache"], photo["broken"]) == (1, 1, 1)
+    assert (sound["given"], sound["broken"], sound["missing"]) == (1, 1, 1)
+    assert "3 numbers where most vectors have 2" in " ".join(outcome.problems)
+    import tensorflow as tf
+
+    version = f"{outcome.serving}/{outcome.pushed}"
+    explain = tf.saved_model.load(version).signatures["explain"]
+    answer = ask(explain, "n1")
+    names = [name.decode() for name in answer["modality_names"].numpy().ravel()]
+    weights = answer["modality_weights"].numpy()[0]
+    assert (weights[:, names.index("photo")] > 0).any()
+    assert outcome.alike["n3"][0].item_id != "" and outcome.alike["n1"][0].similarity > 0
+
+    class Other(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def __call__(self, texts):
+            return tf.one_hot(tf.strings.length(texts) % 16, 16) + 0.5
+
+    shutil.copytree(place / "text-encoder", place / "kept")
+    tf.saved_model.save(Other(), str(place / "text-encoder"))
+    (place / "new.csv").write_text("item_id,title\nn4,Robot\n")
+    with pytest.raises(EncoderError, match="encoder of 'words' is not the one that the model was"):
+        add_items(go.config, place / "new.csv", **folders)
+    shutil.rmtree(place / "text-encoder")
+    shutil.move(place / "kept", place / "text-encoder")
 
 
 def test_broken_photos_are_noticed_and_stop_the_run_with_their_list(go, place):
