@@ -1,6 +1,6 @@
 """The preset `hm`: clothes, from photos, words, prices and types."""
 
-from addrl_keras.config import Attribute, Config, Modality, ModelConfig, StartConfig
+from addrl_keras.config import Attribute, Config, Modality, ModelConfig, StartConfig, TrainingConfig
 from tfx_pipeline.configs import GateConfig, PipelineConfig
 
 
@@ -40,8 +40,15 @@ def hm() -> PipelineConfig:
                 max_missing_share=0.1,
             ),
         ),
-        start=StartConfig(ease_lambda=100.0, side_information=(("words", 10.0),)),
+        start=StartConfig(
+            blend=(("ease", 1.0), ("item_knn", 0.7), ("words", 0.2)),
+            ease_lambda=100.0,
+            side_information=(("words", 10.0),),
+        ),
         model=ModelConfig(residual_dim=256, memory_size=256),
+        # The closed form as it stands: on validation an epoch of gradient training moved NDCG@20
+        # from .1424 to .1437, no more than another seed does, at several times the time.
+        training=TrainingConfig(epochs=0),
     )
     return PipelineConfig(
         name="hm",

@@ -1,6 +1,6 @@
 """The preset `toys`: Amazon Toys and Games, with the split that the literature reports on."""
 
-from addrl_keras.config import Attribute, Config, Modality, ModelConfig, StartConfig
+from addrl_keras.config import Attribute, Config, Modality, ModelConfig, StartConfig, TrainingConfig
 from tfx_pipeline.configs import GateConfig, PipelineConfig
 
 
@@ -23,6 +23,8 @@ def toys() -> PipelineConfig:
         ),
         start=StartConfig(side_information=(("words", 5.0), ("brand", 3.0))),
         model=ModelConfig(residual_dim=256, memory_size=256),
+        # The closed form as it stands, as for `hm`.
+        training=TrainingConfig(epochs=0),
     )
     return PipelineConfig(
         name="toys",
