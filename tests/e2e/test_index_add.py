@@ -101,6 +101,27 @@ def wait_for(client, version):
         time.sleep(0.2)
 
 
+def test_a_version_carries_all_that_new_items_need(place, base):
+    from tfx_pipeline.commands import baselines
+    from tfx_pipeline.configs import get_preset
+    from tfx_pipeline.datasets.planted import ITEM_COLUMNS
+    from tfx_pipeline.index.extras import load_extras
+
+    extras = load_extras(place.serving / str(base))
+    about, catalogue = extras.about, extras.result.catalogue
+    assert (about.preset, about.dataset, about.updates) == ("planted", "planted", ())
+    lists = {"int64": "int64s"}
+    kinds = {name: lists.get(kind, kind) for name, kind in ITEM_COLUMNS.items()}
+    assert about.columns == {"title": "string", **kinds}
+    assert catalogue.item_ids == baselines.load_item_ids(place)
+    assert extras.result.model.config == get_preset("planted").model
+    assert {name: len(used) for name, used in about.used.items()} == {
+        name: len(values.names) for name, values in catalogue.values.items()
+    }
+    assert extras.titles == workspace.load_titles(place.data)
+    assert (extras.transform / "transform_fn" / "saved_model.pb").is_file()
+
+
 def test_a_gate_that_refuses_leaves_the_old_version(addrl, place, base, write, monkeypatch):
     from addrl_keras import export
     from tfx_pipeline.components import probing
@@ -129,7 +150,7 @@ def test_a_killed_run_leaves_nothing_half_pushed(place, base, write):
     for line in process.stdout:
         if "ServabilityGate ..." in line:
             break
-    # With its children, or the probe would go on and hold the lock's file.
+    # With its children: the probe would go on for nothing.
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert place.list_versions() == [base]

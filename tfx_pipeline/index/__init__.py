@@ -6,6 +6,6 @@
 | `columns`, `table` | the columns that a file of new items may have; the file |
 | `vectors`, `aligned` | the new items as the model sees them: encoded, transformed, named alike |
 | `likeness` | which known items a new one is like |
-| `update` | all steps in their order |
+| `steps`, `update` | the steps, and their order |
 | `outcome` | what came of it |
 """

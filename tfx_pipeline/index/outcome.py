@@ -53,9 +53,9 @@ class Outcome:
         alike: For a few of the new items, the known ones that they are like.
         gate: What the servability gate measured (`components.probing.run_probe`).
         refusals: Why the gate refuses; empty where it does not.
-        pushed: The version that was pushed; None where the gate refuses or nothing was to be.
         serving: Folder of the versions.
         num_items: Size of the catalogue, with the new items.
+        pushed: The version that was pushed; None where the gate refuses or nothing was to be.
         seconds: How long it took.
         log: File of the log.
     """
@@ -73,11 +73,11 @@ class Outcome:
     alike: Mapping[str, Sequence[Alike]]
     gate: Mapping[str, Any]
     refusals: Sequence[str]
-    pushed: int | None
     serving: str
     num_items: int
-    seconds: float
-    log: str
+    pushed: int | None = None
+    seconds: float = 0.0
+    log: str = ""
 
     @property
     def passed(self) -> bool:

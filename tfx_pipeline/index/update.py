@@ -1,4 +1,4 @@
-"""From a file of new items to a pushed version: the steps of `addrl index add`, in their order.
+"""From a file of new items to a pushed version: what `addrl index add` does, in its order.
 
     read -> encode, transform -> attach -> export -> gate -> push
 
@@ -14,19 +14,42 @@ import pathlib
 import shutil
 import time
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import TextIO
 
 from tfx_pipeline.components.versions import load_versions, push_model
 from tfx_pipeline.configs import DEFAULT_CACHE_DIR, PipelineConfig
 from tfx_pipeline.datasets.errors import DataError
-from tfx_pipeline.index.about import Update, load_about
-from tfx_pipeline.index.outcome import Alike, LeftOut, Outcome
+from tfx_pipeline.index.about import load_about
+from tfx_pipeline.index.outcome import Outcome
 from tfx_pipeline.local_runner import hold_lock, log_everything
 from tfx_pipeline.progress import Progress, redirect_output
 
-_STEPS = 6
+_STEPS = ("Read", "Encode", "Attach", "Export", "ServabilityGate", "Push")
 _SHOWN = 5
-_ALIKE = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class _Paths:
+    """Where an update reads and writes."""
+
+    root: pathlib.Path
+    cache: pathlib.Path
+
+    @property
+    def serving(self) -> pathlib.Path:
+        return self.root / "serving"
+
+    @property
+    def work(self) -> pathlib.Path:
+        return self.root / "index" / "work"
+
+    @property
+    def report(self) -> pathlib.Path:
+        return self.root / "index" / "report"
+
+    @property
+    def export(self) -> pathlib.Path:
+        return self.work / "export"
 
 
 def add_items(
@@ -55,33 +78,37 @@ def add_items(
         PipelineError: If a run of the preset is going on.
     """
     root = pathlib.Path(runs_dir).expanduser().resolve() / config.name
-    base = _find_base(config, root)
+    paths = _Paths(root, pathlib.Path(cache_dir).expanduser().resolve())
+    _find_base(config, paths)  # What can be said at once is said before the log begins.
     os.environ["TF_USE_LEGACY_KERAS"] = "1"  # tensorflow-recommenders asks for it.
     log = root / "logs" / f"index-{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+    started = time.monotonic()
     with (
         hold_lock(root, config.name),
         redirect_output(log, out) as visible,
         log_everything(log),
-        _make_work_dir(root) as work,
+        _make_work_dir(paths.work),
     ):
-        progress = Progress(visible, _STEPS)
-        started = time.monotonic()
+        progress = Progress(visible, len(_STEPS))
         with progress.listen():
-            steps = _Steps(config, root, base, work, pathlib.Path(cache_dir).expanduser(), progress)
-            outcome = steps.run(os.fspath(path), dry_run)
-        seconds = round(time.monotonic() - started, 3)
-        return dataclasses.replace(outcome, seconds=seconds, log=str(log))
+            outcome = _make_outcome(config, os.fspath(path), paths, progress)
+            if outcome.passed and not dry_run:
+                with _step(progress, "Push"):
+                    pushed = int(push_model(paths.export, paths.serving).name)
+                outcome = dataclasses.replace(outcome, pushed=pushed)
+    seconds = round(time.monotonic() - started, 3)
+    return dataclasses.replace(outcome, seconds=seconds, log=str(log))
 
 
-def _find_base(config: PipelineConfig, root: pathlib.Path) -> int:
-    """Find the newest version, and see at once whether items can be added to it."""
-    versions = load_versions(root / "serving")
+def _find_base(config: PipelineConfig, paths: _Paths) -> int:
+    """Find the newest version, and see whether items can be added to it."""
+    versions = load_versions(paths.serving)
     if not versions:
         raise DataError(
-            f"There is no version to add items to. Received: {root / 'serving'}, which holds none. "
+            f"There is no version to add items to. Received: {paths.serving}, which holds none. "
             f"Push one with `addrl run {config.name}`."
         )
-    about = load_about(root / "serving" / str(versions[-1]))
+    about = load_about(paths.serving / str(versions[-1]))
     if about.dataset != config.dataset:
         raise DataError(
             f"The newest version was trained on another data set than {config.name!r} names. "
@@ -92,190 +119,64 @@ def _find_base(config: PipelineConfig, root: pathlib.Path) -> int:
 
 
 @contextlib.contextmanager
-def _make_work_dir(root: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Makes a folder for the time being; the lock is held, so what is there was left by a kill."""
-    work = root / "index" / "work"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+def _make_work_dir(folder: pathlib.Path) -> Iterator[None]:
+    """Make a folder for the time being; the lock is held, so what is there was left by a kill."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     try:
-        yield work
+        yield
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Steps:
-    """The steps, and what they hand on to each other."""
+@contextlib.contextmanager
+def _step(progress: Progress, name: str) -> Iterator[None]:
+    """Tell that a step starts, and how it ends."""
+    progress.start(name)
+    started = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        progress.end(name, time.monotonic() - started, failed=True)
+        raise
+    progress.end(name, time.monotonic() - started)
 
-    def __init__(
-        self,
-        config: PipelineConfig,
-        root: pathlib.Path,
-        base: int,
-        work: pathlib.Path,
-        cache_dir: pathlib.Path,
-        progress: Progress,
-    ):
-        self.config, self.root, self.base, self.work = config, root, base, work
-        self.cache_dir, self.progress = cache_dir, progress
-        self.serving = root / "serving"
 
-    def run(self, path: str, dry_run: bool) -> Outcome:
-        from tfx_pipeline.index.aligned import count_values
+def _make_outcome(config: PipelineConfig, path: str, paths: _Paths, progress: Progress) -> Outcome:
+    """Do everything but the push; the export is then in its place."""
+    base = _find_base(config, paths)  # Again, as the lock is held only now.
+    with _step(progress, _STEPS[0]):
+        from tfx_pipeline.index import aligned, extras, steps  # TensorFlow, for which one waits.
 
-        with self._step("Read"):
-            extras, items = self._read(path)
-        with self._step("Encode"):
-            encoded, new = self._encode(extras, items)
-        with self._step("Attach"):
-            items, new, left_out = _leave_out(extras, items, new)
-            larger, alike = self._attach(extras, items, new)
-        counts = count_values(extras, items, new)
-        export = self.work / "export"
-        with self._step("Export"):
-            self._export(larger, export)
-        with self._step("ServabilityGate"):
-            report, refusals = self._judge(export)
-        pushed = None
-        if not refusals and not dry_run:
-            with self._step("Push"):
-                pushed = int(push_model(export, self.serving).name)
-        added = larger.about.updates[-1].item_ids
-        return Outcome(
-            preset=self.config.name,
-            base=self.base,
-            item_ids=added,
-            titles={item: larger.titles[item] for item in added if item in larger.titles},
-            left_out=left_out,
-            ignored=items.ignored,
-            modalities=encoded.summary,
-            problems=[str(each) for each in encoded.problems[:_SHOWN]],
-            problems_path=encoded.path,
-            attributes={name: dataclasses.asdict(each) for name, each in counts.items()},
-            alike=alike,
-            gate=report,
-            refusals=refusals,
-            pushed=pushed,
-            serving=str(self.serving),
-            num_items=larger.result.catalogue.num_items,
-            seconds=0.0,
-            log="",
+        known = extras.load_extras(paths.serving / str(base))
+        items = steps.read_items(config, known, path)
+    with _step(progress, _STEPS[1]):
+        encoded, new = steps.describe_items(
+            config, known, items, paths.work, paths.report, paths.cache
         )
-
-    @contextlib.contextmanager
-    def _step(self, name: str) -> Iterator[None]:
-        self.progress.start(name)
-        started = time.monotonic()
-        try:
-            yield
-        except BaseException:
-            self.progress.end(name, time.monotonic() - started, failed=True)
-            raise
-        self.progress.end(name, time.monotonic() - started)
-
-    def _read(self, path: str) -> tuple[Any, Any]:
-        from tfx_pipeline.index.columns import make_columns
-        from tfx_pipeline.index.extras import load_extras
-        from tfx_pipeline.index.table import PhotoFinder, find_ignored, load_new_items
-
-        extras = load_extras(self.serving / str(self.base))
-        tables = dict(self.config.dataset_options).get("options")
-        columns = make_columns(extras.result.model.config, extras.about.columns, tables)
-        known = frozenset(extras.result.catalogue.item_ids)
-        photos = PhotoFinder(path, tables)
-        items = load_new_items(path, columns, known, photos, find_ignored(tables))
-        return extras, items
-
-    def _encode(self, extras: Any, items: Any) -> tuple[Any, Any]:
-        from tfx_pipeline.examples import make_example
-        from tfx_pipeline.index.aligned import make_catalogue, transform_items
-        from tfx_pipeline.index.vectors import encode_items
-
-        records = [make_example(row).SerializeToString(deterministic=True) for row in items.rows]
-        encoded = encode_items(
-            extras,
-            records,
-            items.item_ids,
-            self.work,
-            self.root / "index" / "report",
-            self.cache_dir,
-            self.config.beam_args,
-        )
-        columns = transform_items(extras.transform, records)
-        return encoded, make_catalogue(extras, items, columns, encoded.features)
-
-    def _attach(self, extras: Any, items: Any, new: Any) -> tuple[Any, Any]:
-        from addrl_keras.attach import attach_items
-        from tfx_pipeline.index.likeness import find_alike
-
-        result = attach_items(extras.result, new)
-        titles = {row["item_id"]: row["title"] for row in items.rows if row["title"]}
-        update = Update(self.base, new.item_ids)
-        larger = dataclasses.replace(
-            extras,
-            result=result,
-            titles={**extras.titles, **titles},
-            about=dataclasses.replace(extras.about, updates=(*extras.about.updates, update)),
-        )
-        num_old = extras.result.catalogue.num_items
-        first = range(num_old, min(num_old + _SHOWN, result.catalogue.num_items))
-        found = find_alike(result.model.config, result.catalogue, num_old, first, _ALIKE)
-        alike = {
-            item: [
-                Alike(other, larger.titles.get(other, ""), round(how, 4)) for other, how in pairs
-            ]
-            for item, pairs in zip(new.item_ids, found, strict=False)
-        }
-        return larger, alike
-
-    def _export(self, larger: Any, export: pathlib.Path) -> None:
-        from addrl_keras.export import write_saved_model
-        from tfx_pipeline.index.extras import write_extras
-        from tfx_pipeline.modules.addrl_warmup import make_requests, write_warmup
-
-        result = larger.result
-        write_saved_model(result, str(export))
-        requests = make_requests(
-            result.model.config,
-            result.catalogue,
-            result.interactions,
-            self.config.warmup_requests,
-        )
-        # So that the gate asks for a new item, too.
-        _, asked = requests[0]
-        new = list(larger.about.updates[-1].item_ids[:1])
-        requests += [
-            ("similar_items", {"item_id": new, "k": asked["k"]}),
-            ("score", {"user_id": asked["user_id"], "item_ids": [new]}),
-            ("explain", {"user_id": asked["user_id"], "item_id": new}),
-        ]
-        write_warmup(export, requests)
-        write_extras(larger, export)
-
-    def _judge(self, export: pathlib.Path) -> tuple[dict[str, Any], list[str]]:
-        from tfx_pipeline.components.probing import find_problems, run_probe
-
-        report = run_probe(export)
-        gates = self.config.gates
-        return report, find_problems(report, gates.max_latency_ms, gates.max_sum_error)
-
-
-def _leave_out(extras: Any, items: Any, new: Any) -> tuple[Any, Any, list[LeftOut]]:
-    """Leave out items of which nothing is known that says what they are like.
-
-    They would have the score 0 for everybody: at the end of every list, or in front of what a user
-    does not like.
-    """
-    from addrl_keras.new_items import get_evidence_weights
-    from tfx_pipeline.index.aligned import find_empty, take_items
-
-    names = [name for name, _ in get_evidence_weights(extras.result.model.config)]
-    empty = find_empty(new, names)
-    reason = f"nothing is known of it that the model knows: {', '.join(names)}"
-    left = [LeftOut(items.item_ids[i], str(items.places[i]), reason) for i in empty]
-    kept = [i for i in range(new.num_items) if i not in set(empty)]
-    if not kept:
-        raise DataError(
-            f"No item can be added: {reason}. Received: {len(left)} items, the first in "
-            f"{left[0].place}. Fill in at least one of these."
-        )
-    return items.take(kept), take_items(new, kept), left
+    with _step(progress, _STEPS[2]):
+        items, new, left_out = steps.leave_out(known, items, new)
+        larger = steps.attach(known, items, new, base)
+        alike = steps.describe_likeness(larger, new.num_items)
+        counts = aligned.count_values(known, items, new)
+    with _step(progress, _STEPS[3]):
+        steps.write_export(config, larger, paths.export)
+    with _step(progress, _STEPS[4]):
+        report, refusals = steps.judge(config, paths.export)
+    return Outcome(
+        preset=config.name,
+        base=base,
+        item_ids=new.item_ids,
+        titles={item: larger.titles[item] for item in new.item_ids if item in larger.titles},
+        left_out=left_out,
+        ignored=items.ignored,
+        modalities=encoded.summary,
+        problems=[str(each) for each in encoded.problems[:_SHOWN]],
+        problems_path=encoded.path,
+        attributes={name: dataclasses.asdict(each) for name, each in counts.items()},
+        alike=alike,
+        gate=report,
+        refusals=refusals,
+        serving=str(paths.serving),
+        num_items=larger.result.catalogue.num_items,
+    )
