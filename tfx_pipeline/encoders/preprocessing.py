@@ -127,7 +127,10 @@ class Photos:
 
     def collate(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
         """Return float32 `[batch, height, width, 3]` in 0..1."""
-        return np.stack(prepared).astype(np.float32) / np.float32(255.0)
+        images = np.empty((len(prepared), self.height, self.width, 3), np.float32)
+        for image, photo in zip(images, prepared, strict=True):
+            np.divide(photo, np.float32(255.0), out=image, dtype=np.float32)
+        return images
 
 
 def read_content(preprocessing: str, value: str) -> str | bytes:
