@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 SOURCES := addrl_keras tfx_pipeline serving tests setup.py $(wildcard benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap run test test-all bench bench-encoders bench-content lint format clean
+.PHONY: help bootstrap run test test-all bench bench-encoders bench-content bench-runs lint format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,12 @@ bench-content: bootstrap ## New items, new users, missing content, on hm (DATA=d
 	@$(VENV)/python -m benchmarks.new_items hm
 	@$(VENV)/python -m benchmarks.new_users hm
 	@$(VENV)/python -m benchmarks.missing_modalities hm
+	@$(VENV)/python -m benchmarks.render
+
+bench-runs: bootstrap ## Time the presets with data in DATA/hm, DATA/amazon_toys, DATA/amazon_gift_cards
+	@$(VENV)/python -m benchmarks.folder_run hm --data "$(DATA)/hm"
+	@$(VENV)/python -m benchmarks.folder_run toys --data "$(DATA)/amazon_toys"
+	@$(VENV)/python -m benchmarks.folder_run gift-cards --data "$(DATA)/amazon_gift_cards"
 	@$(VENV)/python -m benchmarks.render
 
 lint: bootstrap ## Style, formatting, types, directions of import

@@ -137,6 +137,31 @@ def make_missing_modalities_table() -> str:
     return "\n".join([*lines, "", f"{note} {_describe(result)}."])
 
 
+_PRESETS_FROM_FOLDERS = ("hm", "toys", "gift_cards")
+
+
+def make_runs_table() -> str:
+    """The presets that read a folder: accuracy, time and memory."""
+    lines = [
+        "| preset | Recall@20 | NDCG@20 | first run | again | same cache, new runs folder | "
+        "of it Trainer, Evaluator, ContentEncoder (first) | peak memory |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in _PRESETS_FROM_FOLDERS:
+        runs = load_result(f"run_{name}")["runs"]
+        first, parts = runs["first"], runs["first"]["components"]
+        times = " | ".join(_minutes(runs[key]["seconds"]) for key in runs)
+        details = ", ".join(
+            _minutes(parts[part]) if part in parts else "-"
+            for part in ("Trainer", "Evaluator", "ContentEncoder")
+        )
+        lines.append(
+            f"| `{name.replace('_', '-')}` | {_columns(first['metrics'])} | {times} | {details} | "
+            f"{first['peak_memory_gib']:.1f} GiB |"
+        )
+    return "\n".join([*lines, "", f"{_describe(load_result('run_hm'))}."])
+
+
 def _new_and_all(figures: dict[str, Any]) -> str:
     return " / ".join(
         f"{figures[name]['recall_at_20']:.4f}" for name in ("among_new", "all_in_catalogue")
@@ -162,6 +187,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "times": make_times,
     "new_items": make_new_items_table,
     "new_users": make_new_users_table,
+    "runs": make_runs_table,
     "missing_modalities": make_missing_modalities_table,
 }
 

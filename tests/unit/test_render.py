@@ -50,6 +50,15 @@ def results(monkeypatch):
     measured = {"agreement": agreement, "speed": speed}
     encoders = dict.fromkeys(("minilm", "efficientnet-lite0"), measured)
     known["encoders"] = {"provenance": provenance, **encoders}
+    run = {
+        "seconds": 120.0,
+        "components": {"Trainer": 30.0, "Evaluator": 20.0},
+        "peak_memory_gib": 3.0,
+        "metrics": row,
+    }
+    for name in ("hm", "toys", "gift_cards"):
+        runs = {key: run for key in ("first", "second", "other_project")}
+        known[f"run_{name}"] = {"provenance": provenance, "runs": runs}
     monkeypatch.setattr(render, "load_result", known.__getitem__)
 
 
@@ -63,6 +72,10 @@ def results(monkeypatch):
         ("new_items", "| random | 0.2500 / 0.1250 |"),
         ("new_users", "| 1 | 0.5000 ± 0.0010 | 0.5000 ± 0.0010 |"),
         ("missing_modalities", "| text | 10% | 0.2500 / 0.2500 | 0.2500 / 0.2500 |"),
+        (
+            "runs",
+            "| `gift-cards` | 0.2500 | 0.1250 | 2.0 min | 2.0 min | 2.0 min | 30 s, 20 s, - |",
+        ),
         ("times", "set-up 80 s, first `make run` 4.0 min, second 20 s"),
     ],
 )
