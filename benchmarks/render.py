@@ -143,7 +143,7 @@ _PRESETS_FROM_FOLDERS = ("hm", "toys", "gift_cards")
 def make_runs_table() -> str:
     """The presets that read a folder: accuracy, time and memory."""
     lines = [
-        "| preset | Recall@20 | NDCG@20 | first run | again | same cache, new runs folder | "
+        "| preset | Recall@20 | NDCG@20 | first run | again | another project, same cache | "
         "of it Trainer, Evaluator, ContentEncoder (first) | peak memory |",
         "|---|---|---|---|---|---|---|---|",
     ]

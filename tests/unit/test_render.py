@@ -57,7 +57,7 @@ def results(monkeypatch):
         "metrics": row,
     }
     for name in ("hm", "toys", "gift_cards"):
-        runs = {key: run for key in ("first", "second", "other_project")}
+        runs = dict.fromkeys(("first", "second", "other_project"), run)
         known[f"run_{name}"] = {"provenance": provenance, "runs": runs}
     monkeypatch.setattr(render, "load_result", known.__getitem__)
 
