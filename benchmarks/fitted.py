@@ -13,10 +13,9 @@ import scipy.sparse
 from addrl_keras.catalogue import AttributeValues, Catalogue, Interactions
 from addrl_keras.config import Config
 from addrl_keras.metrics.ranking import compute_ranking_metrics
-from addrl_keras.saving import load_fit_result
 from tfx_pipeline.commands import baselines, workspace
+from tfx_pipeline.index.extras import load_extras
 
-STATE = Path("assets.extra", "addrl")
 K = 20
 
 Scores = Callable[[scipy.sparse.csr_matrix], np.ndarray]
@@ -45,7 +44,7 @@ def load_data(preset: str, runs: Path) -> Data:
     versions = place.list_versions()
     if not versions:
         raise SystemExit(f"No version of {preset!r} is pushed. Run `addrl run {preset}` first.")
-    result = load_fit_result(place.serving / str(versions[0]) / STATE)
+    result = load_extras(place.serving / str(versions[0])).result
     interactions, test = baselines.load_interactions(place, result.catalogue.item_ids)
     return Data(result.model.config, result.catalogue, interactions, test)
 
