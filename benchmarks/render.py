@@ -73,7 +73,8 @@ def make_encoders_table() -> str:
             f"| {speed['share_of_bare']:.0%} |"
         )
     turns = result["minilm"]["speed"]["turns"]
-    return "\n".join([*lines, "", f"Medians of {turns} turns, one process, {_describe(result)}."])
+    note = f"Medians of {turns} turns in one process; Beam / bare is that of each turn's own ratio."
+    return "\n".join([*lines, "", f"{note} {_describe(result).capitalize()}."])
 
 
 def make_new_items_table() -> str:
