@@ -74,7 +74,7 @@ def make_encoders_table() -> str:
         )
     turns = result["minilm"]["speed"]["turns"]
     note = f"Medians of {turns} turns in one process; Beam / bare is that of each turn's own ratio."
-    return "\n".join([*lines, "", f"{note} {_describe(result).capitalize()}."])
+    return "\n".join([*lines, "", f"{note} Measured at {_describe(result)}."])
 
 
 def make_new_items_table() -> str:
