@@ -217,7 +217,7 @@ def test_a_slice_of_the_real_data(tmp_path):
 def test_the_real_data_are_those_of_the_protocol(tmp_path):
     started = time.monotonic()
     HandM().write(REAL_DATA / "hm", "", tmp_path / "data")
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 180  # 9 s on a quiet machine
     report = validate_canonical(tmp_path / "data", ITEM_COLUMNS)
     assert report.num_interactions == {"train": 59_327, "validation": 7_496, "test": 7_541}
     assert (report.num_users, report.num_items) == (9_925, 4_006)

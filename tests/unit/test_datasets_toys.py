@@ -144,7 +144,7 @@ def test_a_slice_of_the_real_data(tmp_path):
 def test_the_real_data_are_those_of_the_protocol(tmp_path):
     started = time.monotonic()
     Toys().write(TOYS, "", tmp_path / "data")
-    assert time.monotonic() - started < 90
+    assert time.monotonic() - started < 300  # 17 s on a quiet machine
     report = validate_canonical(tmp_path / "data", ITEM_COLUMNS)
     assert report.num_interactions == {"train": 101_787, "validation": 11_227, "test": 48_639}
     assert (report.num_users, report.num_items) == (18_748, 11_673)
