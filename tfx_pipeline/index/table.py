@@ -126,11 +126,9 @@ def load_new_items(
             f"{path}: there are no items. Received: a header and no rows. Write a row for each new "
             "item."
         )
-    missing = {column.name: column for column in columns.values()}.keys() - rows[0].keys()
-    empty = dict.fromkeys(missing)
+    empty = dict.fromkeys(column.name for column in columns.values())
     complete = [{**empty, **row} for row in rows]
-    if "photo" in {column.kind for column in columns.values()}:
-        _fill_photos(complete, columns, photos)
+    _fill_photos(complete, columns, photos)
     others = tuple(name for name in header if name not in found)
     return NewItems(tuple(complete), tuple(places.values()), others)
 
