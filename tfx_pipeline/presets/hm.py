@@ -41,7 +41,7 @@ def hm() -> PipelineConfig:
             ),
         ),
         start=StartConfig(
-            blend=(("ease", 1.0), ("item_knn", 0.7), ("words", 0.2)),
+            blend=(("ease", 1.0), ("item_knn", 0.3), ("words", 0.05)),
             ease_lambda=100.0,
             side_information=(("words", 10.0),),
         ),
