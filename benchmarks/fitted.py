@@ -92,5 +92,5 @@ def score_ranking(
     test: scipy.sparse.csr_matrix,
 ) -> dict[str, float]:
     """Scores a full ranking: means over the users with a known and a test item."""
-    figures = compute_ranking_metrics(lambda history, _: scores(history), known, test, K)
+    figures = compute_ranking_metrics(scores, known, test, K)
     return {name: float(figures[name]) for name in ("recall_at_20", "ndcg_at_20", "num_users")}

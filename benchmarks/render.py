@@ -95,8 +95,8 @@ def make_new_items_table() -> str:
             "",
             f"Recall@20 / NDCG@20, full ranking; {result['num_new_items']} of "
             f"{result['num_items']:,} items are new, {users['among_new']:,} users bought one of "
-            f"them in the test, {users['all_in_catalogue']:,} anything. Trained systems: mean of "
-            f"{len(result['provenance']['seeds'])} seeds, ± standard deviation of Recall. "
+            f"them in the test, {users['all_in_catalogue']:,} anything. ±: standard deviation of "
+            f"Recall over {len(result['provenance']['seeds'])} seeds; one seed elsewhere. "
             f"{_describe(result)}.",
         ]
     )
@@ -114,7 +114,7 @@ def make_new_users_table() -> str:
             *lines,
             "",
             f"Recall@20 of {result['num_users']} users, mean of "
-            f"{len(result['provenance']['seeds'])} seeds ± standard deviation. "
+            f"{len(result['provenance']['seeds'])} draws of their histories ± standard deviation. "
             f"{_describe(result)}.",
         ]
     )
@@ -178,6 +178,8 @@ def _word_pair(figures: dict[str, Any]) -> str:
 
 
 def _spread(figure: dict[str, float]) -> str:
+    if figure.get("num_seeds", 2) == 1:
+        return f"{figure['mean']:.4f}"
     return f"{figure['mean']:.4f} ± {figure['std']:.4f}"
 
 
