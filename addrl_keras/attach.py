@@ -44,7 +44,7 @@ def attach_items(result: FitResult, new: Catalogue) -> FitResult:
     distributions, attention = compute_distributions(config, new, result.content)
     model = _enlarge(result, both, distributions)
     added = np.arange(result.catalogue.num_items, both.num_items)
-    place_new_items(model, both, interactions.known, added)
+    place_new_items(model, both, _widen(result.fitted_on, both.num_items), added)
     weights = np.concatenate([result.modality_weights, make_modality_weights(config, attention)])
     return dataclasses.replace(
         result, model=model, catalogue=both, interactions=interactions, modality_weights=weights

@@ -43,12 +43,13 @@ def place_new_items(
         model: The fitted towers. Their value distributions must be set for the new items already.
         catalogue: All items, old and new.
         known: Binary CSR `[num_users, num_items]`, what the model was fitted on. The items that
-            occur in it are those to learn from; where there are none, nothing happens.
+            occur in it are those to learn from; where there are none, or where the configuration
+            has no evidence of what an item is like, nothing happens.
         new: Int `[num_new]`, the items to place; none of them occurs in `known`.
     """
     counts = np.asarray(known.sum(axis=0), dtype=np.float32).ravel()
     old = np.flatnonzero(counts)
-    if not len(old) or not len(new):
+    if not len(old) or not len(new) or not get_evidence_weights(model.config):
         return
     alpha = compute_coefficients(model.config, catalogue, old, new)
     items = np.array(model.item_tower(None))
@@ -101,7 +102,7 @@ def compute_coefficients(
 def get_evidence_weights(config: Config) -> tuple[tuple[str, float], ...]:
     """Gets the weight of each modality and attribute in the similarity of two items."""
     if config.new_items.evidence:
-        return config.new_items.evidence
+        return tuple(pair for pair in config.new_items.evidence if pair[1] > 0)
     categorical = [part.name for part in config.attributes if part.kind == "categorical"]
     modalities = [(part.name, 1.0) for part in config.content_modalities]
     return (*modalities, *((name, 1.0 / len(categorical)) for name in categorical))
@@ -123,8 +124,8 @@ def compute_kernel(
     shape = (evidence[0][1].shape[0], evidence[0][2].shape[0]) if evidence else (0, 0)
     total, present = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     for weight, rows, columns in evidence:
-        total += weight * np.maximum(compute_similarity(rows, columns), 0.0)
-        present += weight * np.outer(_has_any(rows), _has_any(columns))
+        total += np.float32(weight) * np.maximum(compute_similarity(rows, columns), 0.0)
+        present += np.outer(_has_any(rows), np.float32(weight) * _has_any(columns))
     similarity = np.divide(total, present, out=np.zeros_like(total), where=present > 0)
     return similarity**power
 

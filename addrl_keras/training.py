@@ -47,6 +47,12 @@ class FitResult:
     epochs: int
     content: ContentTower | None = None
 
+    @property
+    def fitted_on(self) -> scipy.sparse.csr_matrix:
+        """What the towers were fitted on in the end, binary CSR `[num_users, num_items]`."""
+        refit = self.model.config.training.refit
+        return self.interactions.known if refit else self.interactions.train
+
 
 def fit(
     config: Config,

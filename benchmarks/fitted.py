@@ -44,7 +44,13 @@ def load_data(preset: str, runs: Path) -> Data:
     versions = place.list_versions()
     if not versions:
         raise SystemExit(f"No version of {preset!r} is pushed. Run `addrl run {preset}` first.")
-    result = load_extras(place.serving / str(versions[0])).result
+    extras = load_extras(place.serving / str(versions[0]))
+    if extras.about.updates:
+        raise SystemExit(
+            f"The newest version of {preset!r} has items that were added later. Roll it back, or "
+            "train again."
+        )
+    result = extras.result
     interactions, test = baselines.load_interactions(place, result.catalogue.item_ids)
     return Data(result.model.config, result.catalogue, interactions, test)
 

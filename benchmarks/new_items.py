@@ -4,8 +4,10 @@
 
 A tenth of the items, by the md5 of their id, is taken out of training entirely. The model is fitted
 on the others and given the tenth afterwards (`addrl_keras.attach`), with the attribute values that
-do not come from purchases. Three figures of every system: the test purchases of new items ranked
-among the new items alone and in the whole catalogue, and all test purchases in the whole catalogue.
+do not come from purchases. Vocabularies and word weights are those of the whole catalogue, which
+knows the new items' texts and none of their purchases. Three figures of every system: the test
+purchases of new items ranked among the new items alone and in the whole catalogue, and all test
+purchases in the whole catalogue.
 """
 
 from __future__ import annotations

@@ -218,3 +218,47 @@ class TestOnDisk:
         state.write_text(state.read_text().replace('"format": 1', '"format": 99'))
         with pytest.raises(ValueError, match=r"format 1; train it again.*Received: 99"):
             load_fit_result(tmp_path)
+
+
+def test_without_evidence_items_without_interactions_stay_where_they_are(planted):
+    """Numeric attributes alone: there is no telling what an item is like."""
+    names = ("year",)
+    config = dataclasses.replace(
+        make_config(training={"epochs": 0}, start={"side_information": ()}),
+        attributes=make_config().attributes[:1],
+        modalities=make_config().modalities[:1],
+    )
+    catalogue = dataclasses.replace(
+        planted.catalogue, values={name: planted.catalogue.values[name] for name in names}
+    )
+    silent = np.ones(NUM_ITEMS, np.float32)
+    silent[COLD] = 0.0
+    parts = []
+    for part in (planted.interactions.train, planted.interactions.validation):
+        parts.append(scipy.sparse.csr_matrix(part @ scipy.sparse.diags(silent), dtype=np.float32))
+        parts[-1].eliminate_zeros()
+    result = fit(config, catalogue, Interactions(planted.interactions.user_ids, *parts))
+    assert np.isfinite(compute_scores(result)).all()
+
+
+def test_attaching_learns_from_what_the_model_was_fitted_on(planted, warm_fit):
+    without_refit = dataclasses.replace(
+        warm_fit.model.config,
+        training=dataclasses.replace(warm_fit.model.config.training, refit=False, epochs=0),
+    )
+    result = fit(without_refit, warm_fit.catalogue, warm_fit.interactions)
+    assert result.fitted_on is result.interactions.train
+    assert warm_fit.fitted_on.nnz == warm_fit.interactions.known.nnz
+    attached = attach_items(result, take_items(planted.catalogue, COLD))
+    again = attach_items(
+        dataclasses.replace(
+            result,
+            interactions=dataclasses.replace(
+                result.interactions, validation=result.interactions.validation * 0
+            ),
+        ),
+        take_items(planted.catalogue, COLD),
+    )
+    np.testing.assert_array_equal(
+        attached.model.user_tower.query.numpy(), again.model.user_tower.query.numpy()
+    )
