@@ -9,7 +9,8 @@ def gift_cards() -> PipelineConfig:
 
     Command: `addrl run gift-cards --data DIR`. Expected on 2 cores: 3 minutes, from the cache half
     a minute.
-    Expected metric: Recall@20 above .45 (most popular: .44; 20 are a seventh of the catalogue).
+    Expected metric: Recall@20 .56, NDCG@20 .28 (most popular: .43, .19; 20 are a seventh of the
+    catalogue). With 208 test users, differences below .03 are noise.
     """
     model = Config(
         attributes=(
@@ -39,5 +40,6 @@ def gift_cards() -> PipelineConfig:
         dataset="gift_cards",
         schema="gift_cards",
         model=model,
-        gates=GateConfig(min_recall=0.40, min_ndcg=0.18, max_drop=0.02),
+        # Well above most popular, and a standard error below what is reached.
+        gates=GateConfig(min_recall=0.50, min_ndcg=0.24, max_drop=0.03),
     )

@@ -9,7 +9,7 @@ def hm() -> PipelineConfig:
 
     Command: `addrl run hm --data DIR`. Expected on 2 cores: 10 minutes the first time, when texts
     and photos are encoded; from the cache a minute.
-    Expected metric: Recall@20 above .20 (most popular: .045).
+    Expected metric: Recall@20 .289, NDCG@20 .162 (ItemKNN: .253, .145).
     """
     model = Config(
         attributes=(
@@ -55,5 +55,6 @@ def hm() -> PipelineConfig:
         dataset="hm",
         schema="hm",
         model=model,
-        gates=GateConfig(min_recall=0.10, min_ndcg=0.05),
+        # Below ItemKNN, tuned as hard (.253, .145), there is nothing worth serving.
+        gates=GateConfig(min_recall=0.270, min_ndcg=0.150),
     )

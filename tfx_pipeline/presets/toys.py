@@ -8,7 +8,7 @@ def toys() -> PipelineConfig:
     """Amazon Toys and Games, the authors' split: brand, category, popularity; keywords.
 
     Command: `addrl run toys --data DIR`. Expected on 2 cores: 10 minutes, from the cache a minute.
-    Expected metric: Recall@20 above .08 (most popular: .024).
+    Expected metric: Recall@20 .154, NDCG@20 .091 (most popular: .024, .013).
     """
     model = Config(
         attributes=(
@@ -31,5 +31,6 @@ def toys() -> PipelineConfig:
         dataset="toys",
         schema="toys",
         model=model,
-        gates=GateConfig(min_recall=0.05, min_ndcg=0.03),
+        # Below EASE (.123, .081) there is nothing worth serving.
+        gates=GateConfig(min_recall=0.140, min_ndcg=0.084),
     )
