@@ -1,5 +1,6 @@
 """The data set `tables`: what is read, what is refused and with which words, and what comes out."""
 
+import dataclasses
 import gzip
 import pathlib
 
@@ -9,7 +10,7 @@ import pytest
 
 from tfx_pipeline.datasets import DataError, make_dataset
 from tfx_pipeline.datasets.splits import assign_split
-from tfx_pipeline.datasets.table_files import list_files, load_header, load_rows
+from tfx_pipeline.datasets.table_files import FileInfo, Place, list_files, load_header, load_rows
 from tfx_pipeline.datasets.table_options import (
     Aggregate,
     Images,
@@ -19,7 +20,14 @@ from tfx_pipeline.datasets.table_options import (
     Split,
     TableOptions,
 )
-from tfx_pipeline.datasets.table_rows import merge_item, merge_pair, read_interactions, read_items
+from tfx_pipeline.datasets.table_photos import count_shared_names, find_photo, index_photos
+from tfx_pipeline.datasets.table_rows import (
+    merge_item,
+    merge_pair,
+    parse_column,
+    read_interactions,
+    read_items,
+)
 
 LONG = "x" * 300
 
@@ -27,7 +35,7 @@ LONG = "x" * 300
 def read_all(path, options):
     """Read both tables as the pipeline does, without a pipeline."""
     for row in read_interactions(options.interactions.path, options):
-        merge_pair((row[0], [row[1]]), options.interactions)
+        merge_pair((row[0], [row[1]]), options.interactions, options.split)
     groups = {}
     for item, row in read_items(options.items.path, options, {}):
         groups.setdefault(item, []).append(row)
@@ -203,7 +211,7 @@ def test_a_repeated_pair_is_refused_where_that_is_asked_for():
     table = InteractionsTable("buys.csv", "user", "item", duplicates="refuse")
     rows = [(("buys.csv", line, "line"), 10, None, ()) for line in (7, 2)]
     with pytest.raises(DataError) as error:
-        merge_pair((("ann", "1"), rows), table)
+        merge_pair((("ann", "1"), rows), table, Split())
     assert str(error.value) == (
         "buys.csv, line 7: the pair of user and item is also in buys.csv, line 2. Received: 'ann' "
         'and \'1\'. Remove one, or set data.interactions.duplicates = "first" (or "last").'
@@ -213,11 +221,102 @@ def test_a_repeated_pair_is_refused_where_that_is_asked_for():
 def test_of_a_repeated_pair_the_first_in_time_counts_and_weights_add_up():
     rows = [(("b", 1, "line"), 30, 2.0, ("x",)), (("b", 2, "line"), 10, 1.0, ("y",))]
     group = (("ann", "1"), rows)
-    first = merge_pair(group, InteractionsTable("b", "u", "i", weight="w"))
-    last = merge_pair(group, InteractionsTable("b", "u", "i", weight="w", duplicates="last"))
+    first, last = (
+        merge_pair(group, InteractionsTable("b", "u", "i", weight="w", duplicates=word), Split())
+        for word in ("first", "last")
+    )
     assert (first[0]["timestamp"], last[0]["timestamp"]) == (10, 30)
     assert first[0]["weight"] == last[0]["weight"] == 3.0
     assert first[1] == [("y",), ("x",)]
+
+
+@pytest.mark.parametrize(
+    ("split", "weight", "values"),
+    [
+        (Split("random"), 107.0, [(5,), (6,), (100,)]),
+        (Split("by_time", "20", "30"), 3.0, [(5,), (6,)]),
+        (Split("leave_last_out"), 1.0, [(5,)]),
+    ],
+    ids=lambda value: getattr(value, "rule", ""),
+)
+def test_a_pair_says_nothing_of_a_later_part(split, weight, values):
+    rows = [
+        (("b", 1, "line"), 99, 104.0, (100,)),
+        (("b", 2, "line"), 10, 1.0, (5,)),
+        (("b", 3, "line"), 15, 2.0, (6,)),
+    ]
+    table = InteractionsTable("b", "u", "i", weight="w")
+    row, counted = merge_pair((("ann", "1"), rows), table, split)
+    assert (row["timestamp"], row["weight"], counted) == (10, weight, values)
+
+
+@pytest.mark.parametrize("rule", ["leave_last_out", "by_time"])
+def test_prices_of_the_test_period_stay_out_of_training(tmp_path, rule):
+    """Everyone buys item 0 on day 1 for 5, and again on day 9, after the test began, for 100."""
+    lines = []
+    for user in range(4):
+        days = ((0, 1, 5), (1, 2, 7), (2, 4, 7), (3, 6, 7), (0, 9, 100))
+        lines += [f"{user},{item},2021-03-{day:02d},{paid}" for item, day, paid in days]
+    (tmp_path / "buys.csv").write_text("user,item,time,paid\n" + "\n".join(lines) + "\n")
+    (tmp_path / "goods.csv").write_text("id\n" + "".join(f"{i}\n" for i in range(4)))
+    options = make_options(
+        tmp_path,
+        {"weight": "paid"},
+        {"columns": {}},
+        Split(rule, *(("2021-03-03", "2021-03-05") if rule == "by_time" else ())),
+        aggregates={"paid": Aggregate("median", "paid")},
+    )
+    make_dataset("tables", options=options).write(None, tmp_path, tmp_path / "out")
+    items = {row["item_id"]: row for row in _load(tmp_path / "out", "items").values()}
+    assert _load_split(tmp_path / "out")["0", "0"] == "train"
+    assert items["0"]["paid"] == [5.0]
+    assert _load(tmp_path / "out", "interactions/train")["0", "0"]["weight"] == 5.0
+
+
+def test_photos_that_share_a_name_are_found_by_their_paths_alone():
+    paths = [f"d/{name}" for name in ("shoes/7.jpg", "hats/7.jpg", "hats/8.jpg", "9.png")]
+    index = index_photos("d", [FileInfo(path, 1, "") for path in paths])
+    assert count_shared_names(index) == 2
+    assert [find_photo(index, key) for key in ("7", "7.jpg")] == [None, None]
+    assert [find_photo(index, key) for key in ("8", "8.jpg", "9")] == [paths[2], paths[2], paths[3]]
+    assert find_photo(index, "hats/7.jpg") == "d/hats/7.jpg"
+    assert find_photo(index, "old/d/hats/7.jpg", is_path=True) == "d/hats/7.jpg"
+    assert find_photo(index, "caps/7.jpg", is_path=True) is None
+    assert find_photo(index, "lot/8") is None, "an id with a slash is no path"
+
+
+def test_photos_that_share_a_name_are_counted_aloud(written, tmp_path, caplog):
+    options, _ = written
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.jpg").write_bytes(b"photo")
+    options = dataclasses.replace(options, images=Images(str(tmp_path)))
+    make_dataset("tables", options=options).write(None, tmp_path, tmp_path / "out")
+    items = {row["item_id"]: row for row in _load(tmp_path / "out", "items").values()}
+    assert items["1"]["image"] is None
+    assert "2 photos share a name" in caplog.text and "data.images.match" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("number", []), ("integer", []), ("list", []), ("category", None), ("text", None),
+     ("vector", None)],
+)  # fmt: skip
+def test_what_cannot_be_read_may_count_as_missing_in_the_column_s_own_kind(kind, expected):
+    column = ItemColumn(kind, separator="json", unreadable="missing")
+    value = float(2**60) if kind in ("category", "text") else "call us"
+    assert parse_column(Place("g", 2, "row"), "a", value, column) == expected
+
+
+@pytest.mark.parametrize("column", ["title", "photo"])
+def test_a_title_or_photo_that_cannot_be_read_is_named_with_its_place(tmp_path, column):
+    table = {"id": [1], "price": [1.0], "title": ["x"], "photo": ["x"], column: [float(2**60)]}
+    pq.write_table(pa.table(table), tmp_path / "goods.csv")
+    options = make_options(
+        tmp_path, items={"title": "title"}, images=Images(str(tmp_path), match="photo")
+    )
+    with pytest.raises(DataError, match=f"goods.csv, row 1, column '{column}': a floating-point"):
+        list(read_items(options.items.path, options, {}))
 
 
 @pytest.mark.parametrize(

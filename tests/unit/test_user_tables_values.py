@@ -23,6 +23,7 @@ LONG = "x" * 300
         (("1e5",), "1e5"),
         ((2**60, str(2**60)), str(2**60)),
         ((None, "", "  ", "NaN", "null", "\\N", float("nan")), None),
+        ((decimal.Decimal("NaN"), decimal.Decimal("sNaN")), None),
         (("NA",), "NA"),
     ],
 )
@@ -36,6 +37,8 @@ def test_ids_of_any_kind_are_one_text(values, expected):
         ("1.23457E+12", "the id is in scientific notation, as spreadsheets write long numbers"),
         (0.5, "a number with a fraction is no id"),
         (float(2**60), "a floating-point number this large has lost digits"),
+        (float("inf"), "infinity is no id"),
+        (decimal.Decimal("-Infinity"), "infinity is no id"),
         ("y" * 1001, "an id may have 1000 characters and this one has 1001"),
         ("a\tb", "the id has control characters"),
         (b"\xff", "the id is not UTF-8"),

@@ -63,7 +63,8 @@ class InteractionsTable:
         time_formats: Formats of the times, out of `TIME_FORMATS`; each value must have one of them.
         rating: Column of a rating, for `min_rating`; empty for none.
         min_rating: Smallest rating that makes an interaction.
-        weight: Column of a weight such as a quantity, added up over a pair's rows; empty for none.
+        weight: Column of a weight such as a quantity, added up over a pair's rows, but for those
+            of a later part of a split by time; empty for none.
         decimal: Decimal mark of the numbers in this table, `.` or `,`.
         duplicates: Which row of a repeated pair of user and item counts: `first`, `last`, or
             `refuse`.
@@ -188,7 +189,8 @@ class Images:
     Attributes:
         directory: Folder on any file system that Beam knows, searched with its folders.
         match: What a photo's file name is compared with: the column in the file of items that
-            holds file names, or nothing for the item's id. The name's ending may be left out.
+            holds file names, or nothing for the item's id. The name's ending may be left out; a
+            name that several photos have needs its path in the folder, with the ending.
         column: Name of the canonical column that gets the photo's path.
     """
 

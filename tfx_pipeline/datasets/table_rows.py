@@ -7,13 +7,16 @@ from apache_beam.metrics import Metrics
 
 from tfx_pipeline.datasets import table_values
 from tfx_pipeline.datasets.errors import DataError
-from tfx_pipeline.datasets.table_files import FileInfo, Place, load_rows
+from tfx_pipeline.datasets.table_files import Place, load_rows
 from tfx_pipeline.datasets.table_options import (
     InteractionsTable,
     ItemColumn,
     ItemsTable,
+    Split,
     TableOptions,
 )
+from tfx_pipeline.datasets.table_photos import find_photo
+from tfx_pipeline.datasets.table_splits import compute_split_by_time
 from tfx_pipeline.datasets.table_times import parse_time
 
 # Namespace of the Beam counters of what was left out.
@@ -68,7 +71,7 @@ def read_items(
     Args:
         path: The file.
         tables: The options.
-        photos: Path of each photo, by the names that `index_photos` gives it.
+        photos: Path of each photo, by the names that `table_photos.index_photos` gives it.
 
     Yields:
         `(item_id, (place, row))`.
@@ -86,13 +89,13 @@ def read_items(
         if item is None:
             _leave_out(place, given, table.id, "data.items.missing", table.missing)
             continue
-        title = table_values.parse_text(given[table.title]) if table.title else None
+        title = _parse_text(place, given, table.title)
         row = {"item_id": item, "title": title}
         for name, column in table.columns.items():
             row[name] = parse_column(place, sources[name], given[sources[name]], column)
         if images:
-            key = table_values.parse_text(given[images.match]) if images.match else item
-            row[images.column] = find_photo(photos, key)
+            key = _parse_text(place, given, images.match) if images.match else item
+            row[images.column] = find_photo(photos, key, is_path=bool(images.match))
         yield item, (tuple(place), row)
 
 
@@ -123,21 +126,27 @@ def parse_column(place: Place, name: str, value: Any, column: ItemColumn) -> Any
     except table_values.BadValueError as error:
         if column.unreadable == "missing":
             Metrics.counter(COUNTERS, f"unreadable values of {name} count as missing").inc()
-            return None if column.kind == "vector" else []
+            return [] if column.kind in ("number", "integer", "list") else None
         raise place.error(name, value, error.what, error.remedy) from error
 
 
 def merge_pair(
-    group: tuple[tuple[str, str], Iterable[tuple[Any, ...]]], table: InteractionsTable
+    group: tuple[tuple[str, str], Iterable[tuple[Any, ...]]],
+    table: InteractionsTable,
+    split: Split,
 ) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
     """Merge the rows of one pair of user and item into one.
+
+    Where time splits the interactions, rows of a later part say nothing: neither their weight nor
+    their values, a price for one, are known when the model is trained.
 
     Args:
         group: The two ids, and (place, timestamp, weight, values) of each row.
         table: The options.
+        split: How the interactions are split.
 
     Returns:
-        The canonical row, and the values of all rows in their order in time.
+        The canonical row, and the values of the rows that count, in their order in time.
 
     Raises:
         DataError: If there are several and that is refused.
@@ -153,9 +162,20 @@ def merge_pair(
         )
     kept = ordered[-1 if table.duplicates == "last" else 0]
     row: dict[str, Any] = {"user_id": pair[0], "item_id": pair[1], "timestamp": kept[1]}
+    counted = [each for each in ordered if _is_known(each[1], kept[1], split)]
     if table.weight:
-        row["weight"] = sum(each[2] for each in ordered if each[2] is not None)
-    return row, [each[3] for each in ordered]
+        row["weight"] = sum(each[2] for each in counted if each[2] is not None)
+    return row, [each[3] for each in counted]
+
+
+def _is_known(moment: int | None, kept: int | None, split: Split) -> bool:
+    """Tell whether a row of a pair belongs to no later part than the row that is kept."""
+    if split.rule == "random" or moment <= kept:
+        return True
+    if split.rule == "leave_last_out":
+        return False
+    parts = [compute_split_by_time(each, split.cuts) for each in (moment, kept)]
+    return parts[0] == parts[1]
 
 
 def merge_item(
@@ -181,28 +201,8 @@ def merge_item(
     return ordered[-1 if table.duplicates == "last" else 0][1]
 
 
-def index_photos(directory: str, photos: Iterable[FileInfo]) -> dict[str, str]:
-    """Index photos by the names an item may call them: path in the folder, file name, bare name.
-
-    Example:
-        >>> sorted(index_photos("d", [FileInfo("d/01/7.jpg", 9, "")]))
-        ['01/7.jpg', '7', '7.jpg']
-    """
-    index: dict[str, str] = {}
-    for photo in photos:
-        name = photo.path.rsplit("/", 1)[-1]
-        relative = photo.path.removeprefix(directory.rstrip("/")).lstrip("/")
-        for key in (relative, name, name.rsplit(".", 1)[0]):
-            index.setdefault(key, photo.path)
-    return index
-
-
-def find_photo(photos: Mapping[str, str], key: str | None) -> str | None:
-    """Find an item's photo; an address of a file stands for itself."""
-    if not key:
-        return None
-    found = photos.get(key) or photos.get(key.rsplit("/", 1)[-1])
-    return found or (key if "://" in key else None)
+def _parse_text(place: Place, given: Mapping[str, Any], name: str) -> str | None:
+    return place.parse(name, given[name], table_values.parse_text) if name else None
 
 
 def _parse_number(place: Place, given: Mapping[str, Any], name: str, mark: str) -> float | None:

@@ -77,9 +77,13 @@ def parse_id(value: Any) -> str | None:
     """
     if isinstance(value, str):
         return _parse_text_id(value)
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None:
         return None
     if isinstance(value, float | decimal.Decimal):
+        if decimal.Decimal(value).is_nan():
+            return None
+        if math.isinf(value):
+            raise BadValueError("infinity is no id", "Repair it, or leave it empty.")
         if value != int(value):
             raise BadValueError("a number with a fraction is no id", "Name the column of the ids.")
         if isinstance(value, float) and abs(value) >= 2**53:

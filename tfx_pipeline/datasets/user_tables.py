@@ -20,9 +20,9 @@ from tfx_pipeline.datasets.errors import DataError
 from tfx_pipeline.datasets.table_aggregates import AttachAggregates
 from tfx_pipeline.datasets.table_files import FileInfo, list_files, list_tree
 from tfx_pipeline.datasets.table_options import TableOptions
+from tfx_pipeline.datasets.table_photos import count_shared_names, index_photos
 from tfx_pipeline.datasets.table_rows import (
     COUNTERS,
-    index_photos,
     merge_item,
     merge_pair,
     read_interactions,
@@ -30,7 +30,7 @@ from tfx_pipeline.datasets.table_rows import (
 )
 from tfx_pipeline.datasets.table_splits import AssignSplits
 
-ADAPTER_VERSION = 1
+ADAPTER_VERSION = 2
 
 _SHARD_BYTES = 256 << 20
 
@@ -150,15 +150,15 @@ def make_interactions(
         items: The items, dictionaries with `item_id`.
 
     Returns:
-        PCollection of (split, row, values): `values` has for each source row of the pair the
-        columns that the aggregates name.
+        PCollection of (split, row, values): `values` has for each source row of the pair that
+        counts the columns that the aggregates name.
     """
     rows = (
         pipeline
         | "InteractionFiles" >> beam.Create(paths)
         | "ReadInteractions" >> beam.FlatMap(read_interactions, tables)
         | "GroupPair" >> beam.GroupByKey()
-        | "MergePair" >> beam.Map(merge_pair, tables.interactions)
+        | "MergePair" >> beam.Map(merge_pair, tables.interactions, tables.split)
     )
     if tables.interactions.unknown_items == "drop":
         rows = (
@@ -187,7 +187,15 @@ def make_items(
         PCollection of dictionaries with all columns but the aggregates.
     """
     directory = tables.images.directory if tables.images else ""
-    index = pipeline | "Photos" >> beam.Create([index_photos(directory, photos)])
+    found = index_photos(directory, photos)
+    shared = count_shared_names(found)
+    if shared:
+        _logger.warning(
+            "tables: %d photos share a name and are found by their paths alone: use "
+            "data.images.match, a column that holds such as shoes/7.jpg",
+            shared,
+        )
+    index = pipeline | "Photos" >> beam.Create([found])
     return (
         pipeline
         | "ItemFiles" >> beam.Create(paths)

@@ -11,7 +11,7 @@ from tfx_pipeline.datasets import table_files, table_values
 from tfx_pipeline.datasets.errors import DataError
 from tfx_pipeline.datasets.table_files import Place
 from tfx_pipeline.datasets.table_options import TableOptions
-from tfx_pipeline.datasets.table_rows import find_photo, index_photos
+from tfx_pipeline.datasets.table_photos import find_photo, index_photos
 from tfx_pipeline.index.columns import ID, TITLE, FileColumn, match_header
 
 _REPAIR = "Repair it, or leave it empty."
@@ -57,7 +57,7 @@ class PhotoFinder:
     """
 
     def __init__(self, path: str, tables: TableOptions | None = None):
-        self._folder = path.rsplit("/", 1)[0] if "/" in path else ""
+        self._folder = path[: path.rfind("/") + 1]
         self._index: dict[str, str] = {}
         self._by_id = bool(tables and tables.images and not tables.images.match)
         if tables and tables.images:
@@ -81,9 +81,9 @@ class PhotoFinder:
             return find_photo(self._index, item_id) if self._by_id else None
         if "://" in value or os.path.isabs(value):
             return value
-        joined = f"{self._folder}/{value}" if self._folder else value
+        joined = self._folder + value
         if self._index and not _exists(joined):
-            return find_photo(self._index, value) or joined
+            return find_photo(self._index, value, is_path=True) or joined
         return joined if "://" in joined else os.path.abspath(joined)
 
 

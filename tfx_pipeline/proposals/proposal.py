@@ -14,7 +14,7 @@ from tfx_pipeline.datasets.table_options import (
     ItemsTable,
     TableOptions,
 )
-from tfx_pipeline.datasets.table_rows import find_photo, index_photos
+from tfx_pipeline.datasets.table_photos import count_shared_names, find_photo, index_photos
 from tfx_pipeline.proposals.choices import (
     choose_attributes,
     choose_modalities,
@@ -155,7 +155,8 @@ def _propose_images(
     shares: dict[str, float] = {}
     for column in (roles.id, *(name for name in items.columns if name != roles.id)):
         ids = items.get_ids(column)
-        shares[column] = sum(find_photo(index, text) is not None for text in ids) / len(ids)
+        found = [find_photo(index, text, is_path=column != roles.id) for text in ids]
+        shares[column] = sum(path is not None for path in found) / len(ids)
     best = max(shares, key=lambda name: shares[name])
     if shares[best] < _MIN_PHOTOS:
         raise DataError(
@@ -166,6 +167,10 @@ def _propose_images(
     how = "the item's id" if best == roles.id else f"column {best!r}"
     text = f"found by {how} for {shares[best]:.1%} of the items"
     roles.notes.append(Note("images", text))
+    shared = count_shared_names(index)
+    if shared:
+        text = f"{shared:,} photos share a name and are found by their paths in the folder alone"
+        roles.notes.append(Note("images", text))
     return Images(directory, "" if best == roles.id else best), 1 - shares[best]
 
 
@@ -188,8 +193,8 @@ def _make_interactions(
         roles.notes.append(Note("repeats", text))
     unknown = sum(item not in roles.item_ids for _, item in pairs) / max(1, len(pairs))
     if unknown:
-        rule = "they are dropped" if unknown > _MAX_UNKNOWN else "they are kept and do not count"
-        text = f"{unknown:.1%} of the interactions name an item that the items lack; {rule}"
+        fate = "they are dropped" if unknown > _MAX_UNKNOWN else "they are kept and do not count"
+        text = f"{unknown:.1%} of the interactions name an item that the items lack; {fate}"
         roles.notes.append(Note("unknown", text))
     return InteractionsTable(
         path=_unpack(paths),
