@@ -196,7 +196,9 @@ def test_a_project_reads_new_items_as_it_reads_the_old_ones(write, tmp_path):
     assert first["image"] == str(tmp_path / "pictures" / "n1.jpg") and second["image"] is None
     assert second["price"] is None
     assert items.ignored == ("internal note",)
-    with pytest.raises(DataError, match="'sku' and 'item_id' both stand for 'item_id'"):
+    with pytest.raises(
+        DataError, match="Received: 'sku' of the former and 'item_id' of the latter"
+    ):
         load(write("sku,item_id\n1,2\n"), tables=tables)
     # The file's own folder comes first, the project's pictures second.
     (row,) = load(write("item_id,image\nn7,n2.jpg\n"), tables=tables).rows
@@ -204,6 +206,56 @@ def test_a_project_reads_new_items_as_it_reads_the_old_ones(write, tmp_path):
     (tmp_path / "n2.jpg").touch()
     (row,) = load(write("item_id,image\nn7,n2.jpg\n"), tables=tables).rows
     assert row["image"] == str(tmp_path / "n2.jpg")
+
+
+@pytest.mark.parametrize(
+    ("own_id", "header", "expected"),
+    [
+        ("sku", "sku,department,category", {"category": "a", "brand": "b"}),
+        ("sku", "sku,category", {"brand": "a"}),
+        ("sku", "item_id,category", {"category": "a"}),
+        ("sku", "item_id,category,brand", {"category": "a", "brand": "b"}),
+        ("item_id", "item_id,department,category", {"category": "a", "brand": "b"}),
+        ("item_id", "item_id,category,brand", {"category": "a", "brand": "b"}),
+        ("item_id", "item_id,shelf,category", {"brand": "b"}),
+        ("item_id", "item_id,category", "'category': in the project's own table it stands for "
+         "'brand', and among the canonical .* such as 'department' or 'brand'; it may be empty"),
+        ("sku", "sku,department,brand", "'sku' of the former and 'brand' of the latter"),
+    ],
+)  # fmt: skip
+def test_columns_whose_names_cross_are_told_apart_by_the_header(write, own_id, header, expected):
+    config = Config(
+        attributes=(Attribute("category", "category"), Attribute("brand", "brand")),
+        modalities=(Modality("id", encoder="id"),),
+    )
+    tables = TableOptions(
+        InteractionsTable("sales.csv", "who", "what"),
+        ItemsTable(
+            "shop.csv",
+            own_id,
+            columns={
+                "category": ItemColumn("category", "department"),
+                "brand": ItemColumn("category", "category"),
+            },
+        ),
+    )
+    columns = make_columns(config, {"category": "string", "brand": "string"}, tables)
+    path = write(f"{header}\n" + ",".join(["n1", "a", "b"][: header.count(",") + 1]) + "\n")
+
+    def load():
+        return load_new_items(path, columns, (), PhotoFinder(str(path)), {own_id, "shelf"})
+
+    if isinstance(expected, str):
+        with pytest.raises(DataError, match=expected):
+            load()
+        return
+    (row,) = load().rows
+    empty = {"title": None, "category": None, "brand": None}
+    assert row == {"item_id": "n1", **empty, **expected}
+
+
+def test_photos_beside_a_file_in_the_root_folder_are_there():
+    assert PhotoFinder("/items.csv").find("n1", "n1.jpg") == "/n1.jpg"
 
 
 def test_kinds_come_from_the_schema_and_its_use():

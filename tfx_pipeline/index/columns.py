@@ -42,6 +42,70 @@ class FileColumn:
     is_lenient: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class FileColumns:
+    """The columns that a file may have, by their names in the file.
+
+    A file has the names of a project's own table throughout, or canonical ones: a name may mean one
+    thing here and another there.
+
+    Attributes:
+        canonical: By canonical name.
+        own: By name in the project's own table; the same without a project.
+    """
+
+    canonical: Mapping[str, FileColumn]
+    own: Mapping[str, FileColumn]
+
+    def choose(
+        self, path: str, header: Sequence[str], ignored: Iterable[str] = ()
+    ) -> Mapping[str, FileColumn]:
+        """Choose the names that a file has, by those that only one of the two knows.
+
+        Args:
+            path: The file, for messages.
+            header: Names in the file.
+            ignored: Further names of the project's own table.
+
+        Returns:
+            The columns by name.
+
+        Raises:
+            DataError: If the header has names of both, or only such as mean different things.
+        """
+        ours = ({*self.own} | {*ignored}) - {*self.canonical}
+        others = {*self.canonical} - {*self.own} - {*ignored}
+        found = [name for name in header if name in ours]
+        foreign = [name for name in header if name in others]
+        if found and foreign:
+            raise DataError(
+                f"{path}, line 1: a file has the columns of the project's own table, or canonical "
+                f"ones. Received: {found[0]!r} of the former and {foreign[0]!r} of the latter. "
+                "Rename or remove one of them."
+            )
+        unclear = [
+            name
+            for name in header
+            if name in self.canonical and self.canonical[name] != self.own.get(name)
+        ]
+        if unclear and not found and not foreign:
+            raise self._make_error(path, header, unclear[0], ours, others)
+        return self.canonical if foreign else self.own
+
+    def _make_error(
+        self, path: str, header: Sequence[str], name: str, ours: set[str], others: set[str]
+    ) -> DataError:
+        remedy = "Give the two different names in [data.items.columns] of addrl.toml."
+        if ours or others:
+            marks = " or ".join(repr(min(names)) for names in (ours, others) if names)
+            remedy = f"Add a column that only one of the two has, such as {marks}; it may be empty."
+        meant = f"stands for {self.own[name].name!r}" if name in self.own else "is not read"
+        return DataError(
+            f"{path}, line 1, column {name!r}: in the project's own table it {meant}, and among "
+            f"the canonical columns for itself. Received: the columns {', '.join(header)}. {remedy}"
+        )
+
+
 def find_columns(config: Config, schema: Any) -> dict[str, str]:
     """Find the columns of the items table that a transform graph reads, and their kinds.
 
@@ -74,7 +138,7 @@ def _find_kind(feature: Any, use: str) -> str:
 
 def make_columns(
     config: Config, kinds: Mapping[str, str], tables: TableOptions | None = None
-) -> dict[str, FileColumn]:
+) -> FileColumns:
     """Make the columns that a file may have.
 
     Args:
@@ -83,23 +147,34 @@ def make_columns(
         tables: Of a project, its tables: their names, separators and decimal marks count, too.
 
     Returns:
-        The columns by their name in the file; several names may stand for one column.
+        The columns by their names in the file.
     """
     photos = {part.column for part in config.content_modalities if part.preprocessing == "image"}
-    own = tables.items.columns if tables else {}
+    settings = tables.items.columns if tables else {}
     columns = {ID: FileColumn(ID, "id"), TITLE: FileColumn(TITLE, "text")}
     for name, kind in kinds.items():
-        column = _make_column(name, kind, own.get(name), name in photos)
-        columns[name] = column
-        if name in own and own[name].source:
-            columns[own[name].source] = column
-    if tables:
-        columns.setdefault(tables.items.id, columns[ID])
-        if tables.items.title:
-            columns.setdefault(tables.items.title, columns[TITLE])
-        if tables.images and tables.images.match and tables.images.column in columns:
-            columns.setdefault(tables.images.match, columns[tables.images.column])
-    return columns
+        columns[name] = _make_column(name, kind, settings.get(name), name in photos)
+    return FileColumns(columns, _rename(columns, tables) if tables else columns)
+
+
+def _rename(columns: Mapping[str, FileColumn], tables: TableOptions) -> dict[str, FileColumn]:
+    """Return the columns by their names in a project's own table."""
+    sources = {name: each.source or name for name, each in tables.items.columns.items()}
+    sources[ID] = tables.items.id
+    if tables.items.title:
+        sources[TITLE] = tables.items.title
+    if tables.images and tables.images.match:
+        sources.setdefault(tables.images.column, tables.images.match)
+    found: dict[str, FileColumn] = {}
+    # The id goes first: another column may be made of the same one.
+    for name in (ID, TITLE, *columns):
+        if name in sources:
+            found.setdefault(sources[name], columns[name])
+    # What does not come from the table of items, such as a price of its sales, has one name.
+    for name in columns:
+        if name not in sources:
+            found.setdefault(name, columns[name])
+    return found
 
 
 def _make_column(name: str, kind: str, own: ItemColumn | None, is_photo: bool) -> FileColumn:
@@ -116,7 +191,7 @@ def _make_column(name: str, kind: str, own: ItemColumn | None, is_photo: bool) -
 def match_header(
     path: str,
     header: Sequence[str],
-    columns: Mapping[str, FileColumn],
+    columns: FileColumns,
     ignored: Iterable[str] = (),
 ) -> dict[str, FileColumn]:
     """Match the header of a file with the columns that it may have.
@@ -131,24 +206,26 @@ def match_header(
         The columns to read, by their name in the file.
 
     Raises:
-        DataError: If the file has an unknown column, two for the same thing, or no ids.
+        DataError: If the file has an unknown column, two for the same thing, no ids, or names of
+            which it is not clear what they mean.
     """
+    known = columns.choose(path, header, ignored)
     found: dict[str, FileColumn] = {}
     for name in header:
-        if name in columns:
-            twin = next((other for other, each in found.items() if each == columns[name]), None)
+        if name in known:
+            twin = next((other for other, each in found.items() if each == known[name]), None)
             if twin is not None:
                 raise DataError(
                     f"{path}: the columns {twin!r} and {name!r} both stand for "
-                    f"{columns[name].name!r}. Received: both. Remove one of them."
+                    f"{known[name].name!r}. Received: both. Remove one of them."
                 )
-            found[name] = columns[name]
+            found[name] = known[name]
         elif name not in ignored:
-            near = difflib.get_close_matches(name, columns, n=1)
+            near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise DataError(
                 f"{path}, line 1, column {name!r}: there is no such column of items. Received: "
-                f"{name!r}.{hint} Rename or remove it; there are: {', '.join(columns)}."
+                f"{name!r}.{hint} Rename or remove it; there are: {', '.join(known)}."
             )
     if not any(column.kind == "id" for column in found.values()):
         raise DataError(

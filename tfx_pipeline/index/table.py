@@ -12,7 +12,7 @@ from tfx_pipeline.datasets.errors import DataError
 from tfx_pipeline.datasets.table_files import Place
 from tfx_pipeline.datasets.table_options import TableOptions
 from tfx_pipeline.datasets.table_photos import find_photo, index_photos
-from tfx_pipeline.index.columns import ID, TITLE, FileColumn, match_header
+from tfx_pipeline.index.columns import ID, TITLE, FileColumn, FileColumns, match_header
 
 _REPAIR = "Repair it, or leave it empty."
 
@@ -89,7 +89,7 @@ class PhotoFinder:
 
 def load_new_items(
     path: str | os.PathLike,
-    columns: Mapping[str, FileColumn],
+    columns: FileColumns,
     known: Collection[str],
     photos: PhotoFinder,
     ignored: Collection[str] = (),
@@ -98,7 +98,7 @@ def load_new_items(
 
     Args:
         path: The file: Parquet, or comma-separated UTF-8 with a header.
-        columns: The columns that it may have, by name (`columns.make_columns`).
+        columns: The columns that it may have (`columns.make_columns`).
         known: Ids that are in the catalogue already.
         photos: Finds the files of photos.
         ignored: Names of further columns that it may have, which are not read.
@@ -126,9 +126,9 @@ def load_new_items(
             f"{path}: there are no items. Received: a header and no rows. Write a row for each new "
             "item."
         )
-    empty = dict.fromkeys(column.name for column in columns.values())
+    empty = dict.fromkeys(column.name for column in columns.canonical.values())
     complete = [{**empty, **row} for row in rows]
-    _fill_photos(complete, columns, photos)
+    _fill_photos(complete, columns.canonical, photos)
     others = tuple(name for name in header if name not in found)
     return NewItems(tuple(complete), tuple(places.values()), others)
 
