@@ -166,3 +166,15 @@ def test_baselines_find_the_planted_groups(planted):
         assert mean == pytest.approx(results[name]["recall_at_5"], abs=0.02)
     assert results["ease"]["hyperparameters"]["ridge"] > 0
     assert json.loads(json.dumps(results)) == results
+
+
+def test_large_catalogues_have_coarser_grids():
+    from addrl_keras.baselines.tuning import LARGE_CATALOGUE, make_candidates
+
+    fine, coarse = make_candidates(LARGE_CATALOGUE), make_candidates(LARGE_CATALOGUE + 1)
+    assert set(fine) == set(coarse)
+    for name, candidates in coarse.items():
+        shown = [candidate.hyperparameters for candidate in candidates]
+        assert 1 <= len(shown) <= len(fine[name])
+        every = [candidate.hyperparameters for candidate in fine[name]]
+        assert all(one in every for one in shown)
