@@ -74,12 +74,30 @@ def load_project(name: str) -> PipelineConfig:
     """
     path = pathlib.Path(name, PROJECT_FILE)
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except OSError as error:
         raise ProjectError(
             f"{path}: the file cannot be read ({error.strerror}). Received: {name!r}. Make one "
             "with `addrl init`."
         ) from error
+    return parse_project(path, content)
+
+
+def parse_project(path: pathlib.Path, content: bytes) -> PipelineConfig:
+    """Parse the file of a project.
+
+    Args:
+        path: Where it is or will be: names the project, and relative paths begin beside it.
+        content: What it holds.
+
+    Returns:
+        The validated configuration.
+
+    Raises:
+        ProjectError: As `load_project` does.
+    """
+    try:
+        document = tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProjectError(
             f"{path}: this is not TOML ({error}). Received: the file as it is. Repair that line: "

@@ -484,6 +484,62 @@ def test_a_wrong_command_line_is_one_line(addrl, tmp_path, argv, message):
     assert (code, out) == (2, "") and message in err and err.count("\n") == 1
 
 
+def make_list(words):
+    return lambda n: f"{words[n % 4]}|{words[(n + 1) % 4]}"
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        dict.fromkeys(
+            ("ease", "item_knn", "item_warmth", "user_activity", "residual", "memory", "id"),
+            lambda n: COLOURS[n // 8],
+        ),
+        {"genres": make_list(COLOURS), "genre": lambda n: COLOURS[n // 8]},
+        {"genre": lambda n: COLOURS[n // 8], "genres": make_list(COLOURS)},
+        {"genres": make_list(COLOURS), "genre_name": lambda n: COLOURS[n // 8]},
+        {"eases": make_list(COLOURS), "titles": make_list(COLOURS), "prices": make_list(COLOURS)},
+        {"ease_code": lambda n: COLOURS[n // 8], "item_warmth_name": lambda n: COLOURS[n % 4]},
+    ],
+    ids=lambda columns: " ".join(columns),
+)
+def test_no_column_takes_a_name_that_the_project_cannot_have(addrl, tmp_path, columns):
+    # Each column says something else, so that none is dropped as the twin of another.
+    columns = {
+        name: lambda n, make=make, shift=shift: make((n * (2 * shift + 1) + shift) % 32)
+        for shift, (name, make) in enumerate(columns.items())
+    }
+    buys = make_buys().replace("bought", "bought,price", 1)
+    head, *rows = buys.splitlines()
+    (tmp_path / "buys.csv").write_text("\n".join([head, *(f"{row},5.5" for row in rows)]))
+    (tmp_path / "goods.csv").write_text(make_goods(**columns))
+    code, _, err = addrl("shop", *TABLES)
+    assert code == 0, err
+    sources = {
+        column.source or name
+        for name, column in dict(load_project("shop").dataset_options)[
+            "options"
+        ].items.columns.items()
+    }
+    assert sources == {*columns}
+    # Those that are proposed as comments can be added, too.
+    path = tmp_path / "shop" / "addrl.toml"
+    path.write_text(re.sub(r"(?m)^# (\w+ = \{ column)", r"\1", path.read_text()))
+    load_project("shop")
+
+
+def test_nothing_is_written_that_does_not_load(addrl, tmp_path, monkeypatch):
+    from tfx_pipeline import proposals
+
+    render = proposals.render_project
+    monkeypatch.setattr(
+        proposals, "render_project", lambda *args: render(*args) + "\n[kitchen]\nk = 1\n"
+    )
+    code, _, err = addrl("shop", *TABLES)
+    assert code == 1 and "kitchen" in err
+    assert not (tmp_path / "shop").exists()
+
+
 def test_a_refusal_leaves_no_project(addrl, tmp_path):
     code, _, err = addrl("shop", "--interactions", "nothing.csv", "--items", "goods.csv")
     assert code == 1 and "There is no file of the interactions. Received: nothing.csv." in err

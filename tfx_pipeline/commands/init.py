@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     """Runs the command."""
     folder = _check_name(options.name, options.force)
     from tfx_pipeline import proposals
-    from tfx_pipeline.projects import SCHEMA_FOLDER, load_project
+    from tfx_pipeline.projects import SCHEMA_FOLDER, parse_project
 
     wishes = proposals.Wishes(
         user=options.user_column,
@@ -89,9 +89,10 @@ def run(options: argparse.Namespace) -> int:
             options.name, _get_command(options), proposal
         ),
     }
+    project = folder / "addrl.toml"
+    parse_project(project, files[project].encode("utf-8"))
     for path, text in files.items():
         write_text(path, text)
-    load_project(options.name)
     _print(proposal, list(files), options.name)
     return 0
 

@@ -4,8 +4,9 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 
-from addrl_keras.config import MEMORY, RESIDUAL, Attribute, Modality
+from addrl_keras.config import Attribute, Modality
 from tfx_pipeline.datasets.table_options import Aggregate, Images
+from tfx_pipeline.proposals import names
 from tfx_pipeline.proposals.columns import IMAGE_ENCODER, ColumnProposal
 from tfx_pipeline.proposals.roles import Roles
 
@@ -25,7 +26,8 @@ def choose_attributes(
     room = _MAX_ATTRIBUTES - len(computed)
     good = [each.attribute for each in ranked if each.rank > 0]
     rest = [each.attribute for each in ranked if each.attribute not in good[:room]]
-    taken = {each.name for each in columns} | {*aggregates}
+    taken = {each.name for each in columns} | {*aggregates, *names.TAKEN, Images.column}
+    taken |= {each.attribute.name for each in ranked}
     chosen = [_shorten(each, taken) for each in good[:room]]
     return (*computed, *chosen), tuple(_shorten(each, taken) for each in rest)
 
@@ -33,7 +35,7 @@ def choose_attributes(
 def _shorten(attribute: Attribute, taken: set[str]) -> Attribute:
     """Shorten `colour_name` to `colour`, where no other has that name."""
     short = re.sub(r"_(name|id|code|no)$", "", attribute.name)
-    if short == attribute.name or short in taken | {RESIDUAL, MEMORY, "id", "title"}:
+    if short == attribute.name or short in taken:
         return attribute
     taken.add(short)
     return dataclasses.replace(attribute, name=short)
@@ -60,11 +62,15 @@ def choose_modalities(
                 preprocessing="image", max_missing_share=allowed,
             )
         )  # fmt: skip
-    names = {attribute.name for attribute in attributes}
-    return tuple(
-        dataclasses.replace(each, name=f"{each.name}_words") if each.name in names else each
-        for each in found
-    )
+    used = {attribute.name for attribute in attributes}
+    free = used | {each.name for each in found}
+    chosen = []
+    for each in found:
+        if each.name in used:
+            each = dataclasses.replace(each, name=names.make_name(f"{each.name}_words", free))
+        free.add(each.name)
+        chosen.append(each)
+    return tuple(chosen)
 
 
 def choose_side_information(

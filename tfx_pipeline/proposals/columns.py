@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from addrl_keras.config import MEMORY, RESIDUAL, Attribute, Modality
+from addrl_keras.config import Attribute, Modality
 from tfx_pipeline.datasets import table_values
 from tfx_pipeline.datasets.table_files import shorten
 from tfx_pipeline.datasets.table_options import ItemColumn
@@ -73,14 +73,18 @@ def propose_columns(
         One proposal for each column, in the order of the file.
     """
     found: list[ColumnProposal] = []
-    used = {"item_id", "title", "id", RESIDUAL, MEMORY, *taken}
+    used = {*names.TAKEN, *taken}
+    made: dict[str, str] = {}
     for source in items.columns:
-        if source in (roles.id, roles.title):
-            continue
-        name = names.make_name(source, used)
-        proposal = _propose(source, name, items, roles, counts, encoders)
+        if source not in (roles.id, roles.title):
+            made[source] = names.make_name(source, used)
+            used.add(made[source])
+    used.add("price")  # A column may be; else it is the name of what is computed from sales.
+    for source, name in made.items():
+        proposal = _propose(source, name, items, roles, counts, used, encoders)
         found.append(proposal)
-        used.add(name)
+        if proposal.attribute:
+            used.add(proposal.attribute.name)
     return _drop_twins(items, found)
 
 
@@ -90,6 +94,7 @@ def _propose(
     items: TableSample,
     roles: Roles,
     counts: Mapping[str, int],
+    used: Collection[str],
     encoders: bool,
 ) -> ColumnProposal:
     cells = items.get_cells(source)
@@ -115,7 +120,7 @@ def _propose(
         return ColumnProposal(source, "times; a column with the year could be an attribute")
     separator = evidence.find_list(cells)
     if separator is not None:
-        return _propose_list(base, cells, separator, roles)
+        return _propose_list(base, cells, separator, roles, used)
     return _propose_text(base, cells, encoders)
 
 
@@ -199,7 +204,7 @@ def _compute_ranks(values: Sequence[float]) -> np.ndarray:
 
 
 def _propose_list(
-    base: dict, cells: Sequence[Cell], separator: str, roles: Roles
+    base: dict, cells: Sequence[Cell], separator: str, roles: Roles, used: Collection[str]
 ) -> ColumnProposal:
     source, name = base["source"], base["name"]
     parts = evidence.get_parts(cells, separator)
@@ -215,7 +220,9 @@ def _propose_list(
         )
     if not any(count > 1 for count in values.values()):
         return ColumnProposal(source, "nearly every value is another, which says nothing of others")
-    singular = name[:-1] if name.endswith("s") and len(name) > 3 else f"{name}_value"
+    singular = name[:-1] if name.endswith("s") and len(name) > 3 else ""
+    if not singular or singular in used:
+        singular = names.make_name(f"{name}_value", used)
     how = {"": "lists", "json": "lists in JSON"}.get(
         separator, f"lists, separated by {separator!r}"
     )

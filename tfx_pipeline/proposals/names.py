@@ -4,6 +4,12 @@ import re
 import unicodedata
 from collections.abc import Container
 
+from addrl_keras.config import EASE, ITEM_KNN, RESERVED
+
+# Names that mean something else: canonical columns, the id's modality, chunks, slices, and parts of
+# the teacher. The model refuses them.
+TAKEN = frozenset(("item_id", "title", "id", *RESERVED, EASE, ITEM_KNN))
+
 # Words by role, in the order of trust. A column is named so if its name is one of them or ends or
 # begins with one.
 USER = ("user", "customer", "client", "visitor", "member", "account", "buyer", "reviewer",
