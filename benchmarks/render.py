@@ -94,8 +94,8 @@ def make_new_items_table() -> str:
             *lines,
             "",
             f"Recall@20 / NDCG@20, full ranking; {result['num_new_items']} of "
-            f"{result['num_items']:,} items are new, {users['among_new']:,} users bought one of "
-            f"them in the test, {users['all_in_catalogue']:,} anything. ±: standard deviation of "
+            f"{result['num_items']:,} items are new, {users['among_new']:,.0f} users bought one of "
+            f"them in the test, {users['all_in_catalogue']:,.0f} anything. ±: standard deviation of "
             f"Recall over {len(result['provenance']['seeds'])} seeds; one seed elsewhere. "
             f"{_describe(result)}.",
         ]
