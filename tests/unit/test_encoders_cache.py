@@ -1,5 +1,11 @@
 """The cache of vectors: kept, merged, shared, and repaired where it is damaged."""
 
+import builtins
+import errno
+import os
+import pathlib
+import stat
+
 import numpy as np
 import pytest
 
@@ -82,8 +88,6 @@ def test_many_small_segments_become_one(tmp_path, monkeypatch):
 
 
 def test_what_a_killed_writer_left_goes_in_time(tmp_path):
-    import os
-
     VectorCache(tmp_path, HASH).add(*make_batch(0, 4))
     old, young = get_folder(tmp_path) / ".partial-old", get_folder(tmp_path) / ".partial-young"
     for path in (old, young):
@@ -97,3 +101,91 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(DataError, match=r"cache folder cannot be used.*ADDRL_CACHE"):
         VectorCache(tmp_path / "file", HASH)
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.ENOMEM])
+@pytest.mark.parametrize("opener", ["open", "map"])
+def test_a_segment_that_cannot_be_read_is_left_alone(tmp_path, monkeypatch, caplog, code, opener):
+    cache = VectorCache(tmp_path, HASH)
+    cache.add(*make_batch(0, 4))
+    (segment,) = get_folder(tmp_path).glob("*.npy")
+    cache.add(*make_batch(4, 4))
+    owner, name = {"open": (builtins, "open"), "map": (vector_cache, "_map_segment")}[opener]
+    call = getattr(owner, name)
+
+    def refuse(path, *args, **settings):
+        if isinstance(path, str | os.PathLike) and pathlib.Path(path) == segment:
+            raise OSError(code, os.strerror(code), str(path))
+        return call(path, *args, **settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, refuse)
+        again = VectorCache(tmp_path, HASH)
+        assert len(again) == 4 and again.find(make_batch(0, 1)[0][0]) is None
+        assert f"{segment.name} is left out" in caplog.text
+    assert len(VectorCache(tmp_path, HASH)) == 8
+
+
+def test_what_is_written_is_as_readable_as_other_files(tmp_path):
+    before = os.umask(0o027)
+    try:
+        VectorCache(tmp_path, HASH).add(*make_batch(0, 4))
+    finally:
+        os.umask(before)
+    files = sorted(get_folder(tmp_path).iterdir())
+    assert len(files) == 2
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o640}
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):
+    cache = VectorCache(tmp_path, HASH)
+
+    def refuse(*args):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    for write in (lambda: cache.add(*make_batch(0, 4)), lambda: cache.write_dim(3)):
+        with pytest.raises(DataError, match=r"cannot be used.*Permission denied.*ADDRL_CACHE"):
+            write()
+    assert not list(get_folder(tmp_path).iterdir())
+
+
+def test_merged_segments_have_a_bounded_size_and_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(vector_cache, "MAX_SEGMENTS", 3)
+    monkeypatch.setattr(vector_cache, "_MERGED_ROWS", 10)
+    cache = VectorCache(tmp_path, HASH)
+    for start in range(0, 33, 3):
+        cache.add(*make_batch(start, 3))
+    for _ in range(2):
+        assert len(VectorCache(tmp_path, HASH)) == 33
+        rows = [len(np.load(path)) for path in get_folder(tmp_path).glob("*.npy")]
+        assert sorted(rows) == [6, 9, 9, 9]
+
+
+def test_what_another_process_merges_is_found(tmp_path, monkeypatch):
+    cache = VectorCache(tmp_path, HASH)
+    for start in range(0, 18, 3):
+        cache.add(*make_batch(start, 3))
+    reader = VectorCache(tmp_path, HASH)
+    monkeypatch.setattr(vector_cache, "MAX_SEGMENTS", 5)
+    VectorCache(tmp_path, HASH)
+    assert len(list(get_folder(tmp_path).glob("*.npy"))) == 1
+    digests, vectors = make_batch(0, 18)
+    np.testing.assert_array_equal([reader.find(digest) for digest in digests], vectors)
+
+
+def test_a_segment_is_read_through_once_and_again_when_it_changes(tmp_path, monkeypatch):
+    VectorCache(tmp_path, HASH).add(*make_batch(0, 4))
+    read = []
+    compute = vector_cache._compute_checksum
+    monkeypatch.setattr(
+        vector_cache, "_compute_checksum", lambda file: read.append(file.name) or compute(file)
+    )
+    for _ in range(3):
+        assert len(VectorCache(tmp_path, HASH)) == 4
+    assert len(read) == 1
+    (segment,) = get_folder(tmp_path).glob("*.npy")
+    segment.write_bytes(segment.read_bytes()[:-1] + b"x")
+    os.utime(segment, (0, 0))
+    assert len(VectorCache(tmp_path, HASH)) == 0
+    assert len(read) == 2
