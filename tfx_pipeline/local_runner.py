@@ -211,12 +211,17 @@ def _is_for_people(error: BaseException) -> bool:
 
 
 @contextlib.contextmanager
-def hold_lock(root: pathlib.Path, name: str) -> Iterator[None]:
+def hold_lock(
+    root: pathlib.Path,
+    name: str,
+    remedy: str = "Wait for it, or use another runs folder.",
+) -> Iterator[None]:
     """Hold the preset's lock; the system frees it when the process ends, however it ends.
 
     Args:
         root: Folder of the preset's runs.
         name: Name of the preset.
+        remedy: What the error says that one can do.
 
     Raises:
         PipelineError: If another process holds it.
@@ -228,8 +233,7 @@ def hold_lock(root: pathlib.Path, name: str) -> Iterator[None]:
             file.seek(0)
             owner = file.read().strip() or "unknown"
             raise PipelineError(
-                f"Another run of the preset {name!r} is going on (process {owner}). Wait for it, "
-                "or use another runs folder."
+                f"Another run of the preset {name!r} is going on (process {owner}). {remedy}"
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))

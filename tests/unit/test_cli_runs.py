@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -290,6 +291,18 @@ def test_rollback_moves_the_newest_version_aside(addrl, tmp_path):
     assert err == (
         f"addrl rollback: {serving} needs two versions, one to return to. It holds: 3.\n"
     )
+
+
+def test_rollback_waits_for_nobody(addrl, tmp_path):
+    serving = tmp_path / "planted" / "serving"
+    for version in ("3", "5"):
+        (serving / version).mkdir(parents=True)
+    with local_runner.hold_lock(tmp_path / "planted", "planted"):
+        code, out, err = addrl("rollback", "planted")
+    assert (code, out) == (1, "") and err.count("\n") == 1
+    assert f"is going on (process {os.getpid()})" in err and "then roll back" in err
+    assert sorted(path.name for path in serving.iterdir()) == ["3", "5"]
+    assert addrl("rollback", "planted")[0] == 0
 
 
 def test_rollback_to_several_versions_back(addrl, tmp_path):

@@ -74,7 +74,8 @@ def add_items(
         What came of it; a refusal by the gate is a result, not an error.
 
     Raises:
-        DataError: If the file, an encoder or the pushed version does not allow it.
+        DataError: If the file, an encoder or the pushed version does not allow it, or the version
+            is no longer the newest when the larger one is to be pushed.
         PipelineError: If a run of the preset is going on.
     """
     root = pathlib.Path(runs_dir).expanduser().resolve() / config.name
@@ -94,6 +95,7 @@ def add_items(
             outcome = _make_outcome(config, os.fspath(path), paths, progress)
             if outcome.passed and not dry_run:
                 with _step(progress, "Push"):
+                    _check_base(config, paths, outcome.base)
                     pushed = int(push_model(paths.export, paths.serving).name)
                 outcome = dataclasses.replace(outcome, pushed=pushed)
     seconds = round(time.monotonic() - started, 3)
@@ -116,6 +118,17 @@ def _find_base(config: PipelineConfig, paths: _Paths) -> int:
             f"Train again with `addrl run {config.name}`."
         )
     return versions[-1]
+
+
+def _check_base(config: PipelineConfig, paths: _Paths, base: int) -> None:
+    """See that the version is still the newest: who withdrew it does not want it back, larger."""
+    newest = load_versions(paths.serving)[-1:]
+    if newest != [base]:
+        raise DataError(
+            f"The base version {base} was withdrawn meanwhile, or a newer one pushed; nothing was "
+            f"pushed. Received: {paths.serving}, whose newest is now "
+            f"{newest[0] if newest else 'none'}. Run `addrl index add {config.name}` again."
+        )
 
 
 @contextlib.contextmanager
