@@ -107,10 +107,23 @@ def load_about(export: str | os.PathLike) -> About:
             raise ValueError(f"format {document['format']!r}, expected {FORMAT}")
         return About.from_dict(document)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            "This version of the model does not carry what it takes to give it new items. "
-            f"Received: {path} ({_word(error)}). Train and push it again with `addrl run`."
-        ) from error
+        raise make_error(path, error) from error
+
+
+def make_error(path: pathlib.Path, error: Exception) -> DataError:
+    """Make the error that says that a version lacks, in a sound form, what new items need.
+
+    Args:
+        path: What could not be loaded.
+        error: Why.
+
+    Returns:
+        The error, in one line.
+    """
+    return DataError(
+        "This version of the model does not carry what it takes to give it new items. "
+        f"Received: {path} ({_word(error)}). Train and push it again with `addrl run`."
+    )
 
 
 def find_about(export: str | os.PathLike) -> About | None:
@@ -178,4 +191,4 @@ def is_in_service(destination: str | os.PathLike) -> bool:
 def _word(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
-    return str(error) if isinstance(error, ValueError) else "a damaged file"
+    return " ".join(str(error).split()) if isinstance(error, ValueError) else "a damaged file"

@@ -12,6 +12,8 @@ import dataclasses
 import os
 import pathlib
 import shutil
+import zipfile
+import zlib
 from collections.abc import Mapping
 
 from addrl_keras.saving import load_fit_result, write_fit_result
@@ -21,11 +23,14 @@ from tfx_pipeline.index.about import (
     About,
     load_about,
     load_titles,
+    make_error,
     write_about,
     write_titles,
 )
 
 _FIT, _TRANSFORM = "fit", "transform"
+# What reading JSON, archives and arrays that are not as they were written brings.
+_DAMAGES = (OSError, EOFError, ValueError, LookupError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,9 +75,12 @@ def load_extras(export: str | os.PathLike) -> Extras:
         What it carries.
 
     Raises:
-        DataError: If it carries nothing, or in another format.
+        DataError: If it carries nothing, or in another format, or what it carries is damaged.
     """
     about = load_about(export)
     folder = pathlib.Path(export, FOLDER)
-    fitted = load_fit_result(folder / _FIT)
+    try:
+        fitted = load_fit_result(folder / _FIT)
+    except _DAMAGES as error:
+        raise make_error(folder / _FIT, error) from error
     return Extras(fitted, about, folder / _TRANSFORM, load_titles(export))
