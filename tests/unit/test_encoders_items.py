@@ -144,6 +144,18 @@ def test_equal_contents_are_encoded_once(encode, modalities, calls):
     assert numbers["seconds"] > 0
 
 
+def test_reading_and_encoding_tell_how_far_they_are(encode, modalities, monkeypatch):
+    from tfx_pipeline import progress
+    from tfx_pipeline.encoders import encode as encode_module
+
+    reports = []
+    monkeypatch.setattr(encode_module, "_SECONDS_PER_REPORT", 0)
+    monkeypatch.setattr(progress, "report", reports.append)
+    encode(make_texts(40), [modalities["words"]])
+    assert "ContentEncoder words 40 of 40 read" in reports
+    assert "ContentEncoder words 40 of 40" in reports
+
+
 def test_a_second_run_encodes_nothing_and_loads_no_encoder(encode, modalities, monkeypatch):
     first = encode(make_texts(150), [modalities["words"]])
 

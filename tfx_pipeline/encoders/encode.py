@@ -89,7 +89,7 @@ def EncodeContents(references, spec):  # noqa: N802 (Beam names transforms so)
         The PCollections `vectors` of (item id, (modality, bytes of float32)), `problems` of
         `Problem`, and `counts` of ((modality, name of a count), number).
     """
-    digests = references | "Read" >> beam.FlatMap(read_reference, spec.preprocessing).with_outputs(
+    digests = references | "Read" >> beam.ParDo(ReadFn(spec)).with_outputs(
         PROBLEMS, COUNTS, main=VECTORS
     )
     encoded = (
@@ -102,6 +102,47 @@ def EncodeContents(references, spec):  # noqa: N802 (Beam names transforms so)
         PROBLEMS: (digests[PROBLEMS], encoded[PROBLEMS]) | "Problems" >> beam.Flatten(),
         COUNTS: (digests[COUNTS], encoded[COUNTS]) | "Counts" >> beam.Flatten(),
     }
+
+
+class _Advance:
+    """Reports now and then how many references a worker is through with.
+
+    Args:
+        spec: The encoder.
+        verb: What is done to them, in a word after their number; empty for encoding.
+    """
+
+    def __init__(self, spec: EncoderSpec, verb: str = ""):
+        self._label, self._total = spec.label, spec.total
+        self._verb = f" {verb}" if verb else ""
+        self._done = 0
+        self._reported = time.monotonic()
+
+    def __call__(self, number: int) -> None:
+        self._done += number
+        if time.monotonic() - self._reported >= _SECONDS_PER_REPORT:
+            self._reported = time.monotonic()
+            progress.report(f"{self._label} {self._done:,} of {self._total:,}{self._verb}")
+
+
+class ReadFn(beam.DoFn):
+    """Reads the content of each reference, as `read_reference` does; for photos that takes long.
+
+    Args:
+        spec: The encoder.
+    """
+
+    def __init__(self, spec: EncoderSpec):
+        self._spec = spec
+
+    def setup(self) -> None:
+        """Begin to count."""
+        self._advance = _Advance(self._spec, "read")
+
+    def process(self, reference: Reference) -> Iterator[Any]:
+        """Yield the digest and the reference; or, tagged, the problem and its count."""
+        yield from read_reference(reference, self._spec.preprocessing)
+        self._advance(1)
 
 
 def read_reference(reference: Reference, preprocessing: str) -> Iterator[Any]:
@@ -168,8 +209,7 @@ class EncodeFn(beam.DoFn):
         self._cache = self._spec.load_cache()
         self._encoder: HubEncoder | None = None
         self._pool = concurrent.futures.ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1))
-        self._done = 0
-        self._reported = time.monotonic()
+        self._advance = _Advance(self._spec)
 
     def start_bundle(self) -> None:
         """Begin with nothing pending."""
@@ -255,12 +295,6 @@ class EncodeFn(beam.DoFn):
         for reference in pending.references:
             yield from make_problem(reference, error)
         self._advance(len(pending.references))
-
-    def _advance(self, number: int) -> None:
-        self._done += number
-        if time.monotonic() - self._reported >= _SECONDS_PER_REPORT:
-            self._reported = time.monotonic()
-            progress.report(f"{self._spec.label} {self._done:,} of {self._spec.total:,}")
 
 
 def _count(modality: str, name: str, number: float) -> beam.pvalue.TaggedOutput:
