@@ -35,8 +35,8 @@ bench: bootstrap ## Measure what is served, beside the baselines; rewrite the fi
 	@$(VENV)/python -m benchmarks.served $(PRESET)
 	@$(VENV)/python -m benchmarks.render
 
-bench-encoders: bootstrap ## Compare the encoders with their references, and time them (DATA=dir of hm)
-	@$(VENV)/python -m benchmarks.encoders $(if $(DATA),--data "$(DATA)")
+bench-encoders: bootstrap ## Compare the encoders with their references, and time them (needs DATA=dir of hm)
+	@$(VENV)/python -m benchmarks.encoders --data "$(or $(DATA),$(error Name the folder with the source files of hm: make bench-encoders DATA=dir))"
 
 bench-content: bootstrap ## New items, new users, missing content, on hm (DATA=dir of hm); an hour
 	@$(VENV)/addrl run hm $(if $(DATA),--data "$(DATA)") --no-baselines

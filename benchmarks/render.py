@@ -62,19 +62,40 @@ def make_encoders_table() -> str:
     """Local encoders: agreement with their references, and speed beside the bare forward pass."""
     result = load_result("encoders")
     lines = [
-        "| encoder | compared | smallest cosine | items/s, Beam | items/s, bare | Beam / bare |",
-        "|---|---|---|---|---|---|",
+        "| encoder | compared | smallest cosine | items/s, Beam | items/s, bare "
+        "| Beam / bare, clock | Beam / bare, processor |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name in ("minilm", "efficientnet-lite0"):
         agreement, speed = result[name]["agreement"], result[name]["speed"]
         lines.append(
             f"| `{name}` | {agreement['compared']} | {agreement['smallest_cosine']:.7f} "
-            f"| {speed['beam_items_per_second']:.1f} | {speed['bare_items_per_second']:.1f} "
-            f"| {speed['share_of_bare']:.0%} |"
+            f"| {_word_turns(speed, 'beam')} | {_word_turns(speed, 'bare')} "
+            f"| {_word_share(speed)} | {_word_processor_share(speed)} |"
         )
     turns = result["minilm"]["speed"]["turns"]
-    note = f"Medians of {turns} turns in one process; Beam / bare is that of each turn's own ratio."
+    note = (
+        f"Medians of {turns} turns in one process, in brackets the smallest and the largest; Beam "
+        "/ bare is that of each turn's own ratio, of time on the clock and of processor time, "
+        "which other processes on the machine do not blur."
+    )
     return "\n".join([*lines, "", f"{note} Measured at {_describe(result)}."])
+
+
+def _word_turns(speed: dict[str, Any], name: str) -> str:
+    turns = speed[f"{name}_turns"]
+    return f"{speed[f'{name}_items_per_second']:.1f} ({min(turns):.1f} to {max(turns):.1f})"
+
+
+def _word_share(speed: dict[str, Any]) -> str:
+    turns = zip(speed["beam_turns"], speed["bare_turns"], strict=True)
+    shares = [beam / bare for beam, bare in turns]
+    return f"{speed['share_of_bare']:.0%} ({min(shares):.0%} to {max(shares):.0%})"
+
+
+def _word_processor_share(speed: dict[str, Any]) -> str:
+    share, turns = speed["processor_share_of_bare"], speed.get("processor_share_of_bare_turns")
+    return f"{share:.0%} ({min(turns):.0%} to {max(turns):.0%})" if turns else f"{share:.0%}"
 
 
 def make_new_items_table() -> str:
@@ -95,8 +116,8 @@ def make_new_items_table() -> str:
             "",
             f"Recall@20 / NDCG@20, full ranking; {result['num_new_items']} of "
             f"{result['num_items']:,} items are new, {users['among_new']:,.0f} users bought one of "
-            f"them in the test, {users['all_in_catalogue']:,.0f} anything. ±: standard deviation of "
-            f"Recall over {len(result['provenance']['seeds'])} seeds; one seed elsewhere. "
+            f"them in the test, {users['all_in_catalogue']:,.0f} anything. ±: standard deviation "
+            f"of Recall over {len(result['provenance']['seeds'])} seeds; one seed elsewhere. "
             f"{_describe(result)}.",
         ]
     )

@@ -1,10 +1,13 @@
 """The measurements themselves, on the planted data: what they split, take away and compare."""
 
+import argparse
+
 import numpy as np
 import pytest
 import scipy.sparse
 from addrl_data import make_config
 
+from benchmarks.encoders import parse_turns
 from benchmarks.fitted import Data, drop_features, score_ranking, take_items
 from benchmarks.missing_modalities import drop
 from benchmarks.new_items import make_baselines, make_split, remove_modality, score_new
@@ -86,3 +89,10 @@ def test_a_ranking_is_scored_over_users_with_both(planted):
     none = scipy.sparse.csr_matrix(known.shape, dtype=np.float32)
     with pytest.raises(ValueError, match="No user has both"):
         score_ranking(lambda history: np.zeros(history.shape), known, none)
+
+
+def test_encoders_are_timed_often_enough_to_see_the_spread():
+    assert parse_turns("5") == 5
+    for text in ("4", "many", "-6"):
+        with pytest.raises(argparse.ArgumentTypeError, match=f"from 5 on. Received: '{text}'"):
+            parse_turns(text)
