@@ -8,9 +8,10 @@ kernel ridge regression predicts from its content,
     column(i) = B alpha(i),     alpha(i) = (K + ridge I)^-1 k(i),
 
 where `K` holds the similarities of the items with interactions and `k(i)` those to the new one,
-both raised to `power`. A similarity is the weighted mean of cosines over the evidence that both
-items have, so a missing photo costs an item that photo and nothing else. The nearest neighbours'
-plain mean, which is the usual way, counts ten alike items ten times; the regression does not.
+both raised to `power`. A similarity is the weighted mean of cosines over the evidence that the new
+item has and both items share, so a missing photo costs an item that photo and nothing else. The
+nearest neighbours' plain mean, which is the usual way, counts ten alike items ten times; the
+regression does not.
 
 The column is then split like every other: the attribute chunks are the item's own values, the
 residual vector is the least-squares fit of the rest, and the memory keeps what is left.
@@ -26,7 +27,7 @@ import scipy.sparse
 
 from addrl_keras import closed_form
 from addrl_keras.catalogue import Catalogue, Features, compute_similarity
-from addrl_keras.config import Config
+from addrl_keras.config import Config, NewItemsConfig
 from addrl_keras.model import AdDrl
 from addrl_keras.teacher import get_evidence
 from addrl_keras.towers import Memory
@@ -87,16 +88,33 @@ def compute_coefficients(
         (weight, _center(get_evidence(catalogue, name), old))
         for name, weight in get_evidence_weights(config)
     ]
-    settings = config.new_items
+    present = np.array([_has_any(rows)[new] for _, rows in evidence]).T.reshape(len(new), -1)
+    alpha = np.zeros((len(old), len(new)), np.float32)
+    # Old items must be compared by what the new one has, or one of which little is known would be
+    # as like to many items as these, by all that is known of them, are not like each other.
+    for pattern in np.unique(present, axis=0):
+        same = np.flatnonzero((present == pattern).all(axis=1))
+        shared = [part for part, is_there in zip(evidence, pattern, strict=True) if is_there]
+        if shared:
+            alpha[:, same] = _solve(config.new_items, shared, old, new[same])
+    return alpha
+
+
+def _solve(
+    settings: NewItemsConfig,
+    evidence: Sequence[tuple[float, Features]],
+    old: np.ndarray,
+    new: np.ndarray,
+) -> np.ndarray:
+    """Solves for new items that all have the same evidence, `[num_old, num_new]`."""
     kernel = compute_kernel([(w, rows[old], rows[old]) for w, rows in evidence], settings.power)
-    kernel[np.diag_indices_from(kernel)] += settings.ridge
+    kernel[np.diag_indices_from(kernel)] += np.float32(settings.ridge)
     to_new = compute_kernel([(w, rows[old], rows[new]) for w, rows in evidence], settings.power)
     try:
-        alpha = scipy.linalg.solve(kernel, to_new, assume_a="pos")
+        return scipy.linalg.solve(kernel, to_new, assume_a="pos")
     except scipy.linalg.LinAlgError:
         # Means over what two items share are no inner products, so the kernel may be indefinite.
-        alpha = scipy.linalg.solve(kernel, to_new, assume_a="sym")
-    return np.asarray(alpha, dtype=np.float32)
+        return scipy.linalg.solve(kernel, to_new, assume_a="sym")
 
 
 def get_evidence_weights(config: Config) -> tuple[tuple[str, float], ...]:

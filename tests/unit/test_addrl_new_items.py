@@ -88,6 +88,36 @@ def test_a_twin_counts_more_than_any_other_item(planted):
     assert alpha[:, 0].argmax() == 8
 
 
+def test_an_item_of_which_little_is_known_is_a_mean_of_its_like_and_no_more(planted):
+    """Many items of one genre do not add up: known by its genre alone, it is one of them."""
+    catalogue = take_items(planted.catalogue, [*range(NUM_ITEMS), 8])
+    genre = catalogue.values["genre"]
+
+    def only_old(matrix):
+        kept = np.ones(NUM_ITEMS + 1, np.float32)
+        kept[-1] = 0.0
+        part = scipy.sparse.csr_matrix(scipy.sparse.diags(kept) @ matrix)
+        part.eliminate_zeros()
+        return part
+
+    catalogue = Catalogue(
+        (*planted.catalogue.item_ids, "new"),
+        {
+            name: values
+            if name == "genre"
+            else AttributeValues(values.names, only_old(values.matrix))
+            for name, values in catalogue.values.items()
+        },
+        {name: only_old(features) for name, features in catalogue.features.items()},
+    )
+    alpha = compute_coefficients(
+        make_config(), catalogue, np.arange(NUM_ITEMS), np.array([NUM_ITEMS])
+    )[:, 0]
+    assert 0.3 < alpha.sum() < 1.5
+    alike = (genre.matrix[:NUM_ITEMS] @ genre.matrix[8].T).toarray().ravel() > 0
+    assert alpha[alike].sum() > np.abs(alpha[~alike]).sum()
+
+
 class TestAttach:
     def test_old_items_keep_their_scores_bit_for_bit(self, warm_fit, attached):
         before, after = compute_scores(warm_fit), compute_scores(attached)
