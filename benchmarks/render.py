@@ -127,7 +127,9 @@ def make_new_users_table() -> str:
     """Users that training has never seen, by the length of the history they bring."""
     result = load_result("new_users_hm")
     lines = ["| items in the history | new users | the same users, trained with |", "|---|---|---|"]
-    for name, row in result["recall_at_20"].items():
+    rows = result["recall_at_20"]
+    for name in sorted(rows, key=lambda name: (not name.isdigit(), len(name), name)):
+        row = rows[name]
         columns = " | ".join(_spread(row[trained]) for trained in ("new", "known"))
         lines.append(f"| {name} | {columns} |")
     return "\n".join(
