@@ -8,10 +8,10 @@ ROOT = Path(__file__).parent
 VERSION: dict[str, str] = {}
 exec((ROOT / "addrl_keras" / "version.py").read_text(), VERSION)
 
-# Ranges that are known to work together; requirements.lock fixes one exact set. tensorflow-hub, which
-# loads the encoders, is absent on purpose: TFX brings it, but pins it below 0.16, which cannot be
-# imported beside TensorFlow 2.21, and a range here that contradicts TFX's would leave pip without
-# an answer. The lock overrides that pin; so install the lock first.
+# Ranges that are known to work together; requirements.lock fixes one exact set. tensorflow-hub,
+# which loads the encoders, is absent on purpose: TFX brings it, but pins it below 0.16, which
+# cannot be imported beside TensorFlow 2.21, and a range here that contradicts TFX's would leave pip
+# without an answer. The lock overrides that pin; so install the lock first.
 INSTALL_REQUIRES = [
     "apache-beam>=2.77,<3",
     "grpcio>=1.60",

@@ -9,7 +9,6 @@ TFX takes 16 seconds to import, so this module imports it when something is run.
 
 import contextlib
 import datetime
-import fcntl
 import json
 import logging
 import os
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from tfx_pipeline.configs import DEFAULT_CACHE_DIR, PipelineConfig
 from tfx_pipeline.datasets.local_sources import validate_data_dir
+from tfx_pipeline.locks import hold_lock
 from tfx_pipeline.progress import Progress, redirect_output
 from tfx_pipeline.results import (
     PipelineError,
@@ -208,34 +208,3 @@ def _is_for_people(error: BaseException) -> bool:
     """
     own = type(error).__module__.split(".")[0] in ("tfx_pipeline", "addrl_keras", "serving")
     return own and not hasattr(error, "component")
-
-
-@contextlib.contextmanager
-def hold_lock(
-    root: pathlib.Path,
-    name: str,
-    remedy: str = "Wait for it, or use another runs folder.",
-) -> Iterator[None]:
-    """Hold the preset's lock; the system frees it when the process ends, however it ends.
-
-    Args:
-        root: Folder of the preset's runs.
-        name: Name of the preset.
-        remedy: What the error says that one can do.
-
-    Raises:
-        PipelineError: If another process holds it.
-    """
-    with open(root / ".lock", "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            owner = file.read().strip() or "unknown"
-            raise PipelineError(
-                f"Another run of the preset {name!r} is going on (process {owner}). {remedy}"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield

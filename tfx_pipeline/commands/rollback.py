@@ -8,11 +8,6 @@ from typing import Any
 from tfx_pipeline.commands import parser, workspace
 from tfx_pipeline.commands.errors import USAGE, CommandError
 
-_REMEDY = (
-    "A run, an index update or another rollback would change the versions at the same time. Wait "
-    "for it, or end it, then roll back."
-)
-
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     """Adds the command."""
@@ -34,22 +29,15 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs the command.
-
-    It holds the preset's lock: what a run or an index update began before would be pushed after.
-    """
-    from tfx_pipeline.local_runner import hold_lock
-    from tfx_pipeline.results import PipelineError
+    """Runs the command. A run that is going on need not end first: it pushes a model of its own."""
+    from tfx_pipeline.locks import hold_versions
 
     place = workspace.Workspace(options.runs, options.preset)
     choose_versions(place, options.version)  # Mistakes first; and only then is there a folder.
-    try:
-        with hold_lock(place.root, options.preset, _REMEDY):
-            for version in choose_versions(place, options.version):
-                target = retire(place, version)
-                print(f"version {version} moved to {target}")
-    except PipelineError as error:
-        raise CommandError(str(error)) from error
+    with hold_versions(place.root):
+        for version in choose_versions(place, options.version):
+            target = retire(place, version)
+            print(f"version {version} moved to {target}")
     print(f"version {place.list_versions()[0]} is now the newest")
     return 0
 

@@ -21,7 +21,8 @@ from tfx_pipeline.configs import DEFAULT_CACHE_DIR, PipelineConfig
 from tfx_pipeline.datasets.errors import DataError
 from tfx_pipeline.index.about import load_about
 from tfx_pipeline.index.outcome import Outcome
-from tfx_pipeline.local_runner import hold_lock, log_everything
+from tfx_pipeline.local_runner import log_everything
+from tfx_pipeline.locks import hold_lock, hold_versions
 from tfx_pipeline.progress import Progress, redirect_output
 
 _STEPS = ("Read", "Encode", "Attach", "Export", "ServabilityGate", "Push")
@@ -94,7 +95,7 @@ def add_items(
         with progress.listen():
             outcome = _make_outcome(config, os.fspath(path), paths, progress)
             if outcome.passed and not dry_run:
-                with _step(progress, "Push"):
+                with _step(progress, "Push"), hold_versions(root):
                     _check_base(config, paths, outcome.base)
                     pushed = int(push_model(paths.export, paths.serving).name)
                 outcome = dataclasses.replace(outcome, pushed=pushed)
