@@ -13,7 +13,7 @@ import pytest
 from benchmarks import encoders
 from tfx_pipeline.configs import DEFAULT_CACHE_DIR
 
-DATA = encoders.ROOT.parent / "shared" / "data" / "hm"
+DATA = pathlib.Path(__file__).parents[3] / "shared" / "data" / "hm"
 # What tokenizers disagree about, if they do.
 STRANGE = [
     "a",
