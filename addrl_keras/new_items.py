@@ -13,8 +13,9 @@ item has and both items share, so a missing photo costs an item that photo and n
 nearest neighbours' plain mean, which is the usual way, counts ten alike items ten times; the
 regression does not.
 
-The column is then split like every other: the attribute chunks are the item's own values, the
-residual vector is the least-squares fit of the rest, and the memory keeps what is left.
+The column's size is capped at that of nearly all old ones, and it is then split like every other:
+the attribute chunks are the item's own values, the residual vector is the least-squares fit of the
+rest, and the memory keeps what is left.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ from addrl_keras.teacher import get_evidence
 from addrl_keras.towers import Memory
 
 _RESIDUAL_RIDGE = 1e-3
+# Users that the size of scores is measured on, and the share of old items that is no larger.
+_USERS = 2000
+_LARGE = 0.9
 
 
 def place_new_items(
@@ -58,8 +62,11 @@ def place_new_items(
     width = model.config.model.residual_dim
     columns = _compute_weights(model, items, query, old)
     self_weight = model.config.new_items.self_weight * np.abs(columns).sum(axis=0).mean()
+    usual = _compute_sizes(known[:, old], columns)
     np.fill_diagonal(columns, self_weight)
-    rest = columns @ alpha - query[old, :-width] @ items[new, :-width].T
+    placed = columns @ alpha
+    placed *= _compute_cap(_compute_sizes(known[:, old], placed), usual)
+    rest = placed - query[old, :-width] @ items[new, :-width].T
     residual = _fit_residual(query[old, -width:], rest, counts[old])
     query[new] = alpha.T @ query[old]
     model.user_tower.query.assign(query)
@@ -68,6 +75,24 @@ def place_new_items(
     model.item_tower.residual.assign(everything)
     if model.memory is not None:
         _set_memory(model.memory, rest - query[old, -width:] @ residual.T, old, new)
+
+
+def _compute_sizes(history: scipy.sparse.csr_matrix, columns: np.ndarray) -> np.ndarray:
+    """How large the scores of items are: root mean square over users, `[num_columns]`."""
+    rows = history[np.linspace(0, history.shape[0] - 1, _USERS).astype(int)]
+    lengths = np.maximum(np.diff(rows.indptr), 1).astype(np.float32)
+    scores = scipy.sparse.csr_matrix(scipy.sparse.diags(lengths**-0.5) @ rows) @ columns
+    return np.sqrt(np.mean(np.square(scores), axis=0))
+
+
+def _compute_cap(sizes: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """The factor by which a new item's column shrinks, `[num_new]`.
+
+    Likeness to many items of a long history adds up, and no interaction of the new item's own pulls
+    the sum back: nobody's scores may be larger than those of nearly all old items.
+    """
+    limit = np.quantile(usual, _LARGE)
+    return np.minimum(1.0, np.divide(limit, sizes, out=np.ones_like(sizes), where=sizes > 0))
 
 
 def compute_coefficients(

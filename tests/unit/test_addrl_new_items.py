@@ -196,24 +196,56 @@ class TestAttach:
             attach_items(warm_fit, dataclasses.replace(new, features=features))
 
 
-def test_items_without_interactions_are_placed_while_fitting(planted, warm_fit):
-    """In the catalogue from the start or attached later: nearly the same scores."""
+def silence(interactions):
+    """Takes the cold items out of training, and all of validation."""
     silent = np.ones(NUM_ITEMS, np.float32)
     silent[COLD] = 0.0
+    train = scipy.sparse.csr_matrix(
+        interactions.train @ scipy.sparse.diags(silent), dtype=np.float32
+    )
+    train.eliminate_zeros()
+    none = scipy.sparse.csr_matrix(train.shape, dtype=np.float32)
+    return Interactions(interactions.user_ids, train, none)
+
+
+def test_items_without_interactions_are_placed_while_fitting(planted):
+    """Where there is no validation that could speak against it."""
     known = planted.interactions
-    quiet = [
-        scipy.sparse.csr_matrix(part @ scipy.sparse.diags(silent), dtype=np.float32)
-        for part in (known.train, known.validation)
-    ]
-    for part in quiet:
-        part.eliminate_zeros()
-    config = make_config(training={"epochs": 0})
-    result = fit(config, planted.catalogue, Interactions(known.user_ids, *quiet))
+    result = fit(make_config(training={"epochs": 0}), planted.catalogue, silence(known))
     scores = result.model.compute_scores(result.interactions.known)
     taken = (known.known + planted.test)[:, COLD].toarray() > 0
     cold = scores[:, COLD]
     assert cold[taken].mean() > cold[~taken].mean()
     assert cold.std() > 0.2 * np.delete(scores, COLD, axis=1).std()
+
+
+def test_validation_decides_whether_silent_items_are_new_or_unwanted(planted):
+    """The same catalogue: once users go on to take the silent items, once they never do."""
+    known = planted.interactions
+    wanted = np.zeros(NUM_ITEMS, np.float32)
+    wanted[COLD] = 1.0
+    later = known.known + planted.test
+    lines = {}
+    for name, kept in (("new", wanted), ("unwanted", 1.0 - wanted)):
+        validation = scipy.sparse.csr_matrix(later @ scipy.sparse.diags(kept), dtype=np.float32)
+        validation.eliminate_zeros()
+        interactions = silence(known)
+        validation = validation - validation.multiply(interactions.train)
+        validation.eliminate_zeros()
+        interactions = dataclasses.replace(interactions, validation=validation)
+        said = []
+        config = make_config(training={"epochs": 0, "refit": False})
+        fit(config, planted.catalogue, interactions, progress=said.append)
+        lines[name] = said
+    assert any("placed by their content: 8" in line for line in lines["new"])
+    assert not any("placed by their content" in line for line in lines["unwanted"])
+
+
+def test_new_items_are_no_larger_than_others_for_anybody(planted, attached):
+    """Likeness to every item of a long history must not add up to more than any old score."""
+    scores = compute_scores(attached)
+    size = np.sqrt(np.mean(np.square(scores), axis=0))
+    assert size[-len(COLD) :].max() < 1.25 * np.quantile(size[: -len(COLD)], 0.9)
 
 
 class TestOnDisk:
