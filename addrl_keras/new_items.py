@@ -9,9 +9,8 @@ kernel ridge regression predicts from its content,
 
 where `K` holds the similarities of the items with interactions and `k(i)` those to the new one,
 both raised to `power`. A similarity is the weighted mean of cosines over the evidence that the new
-item has and both items share, so a missing photo costs an item that photo and nothing else. The
-nearest neighbours' plain mean, which is the usual way, counts ten alike items ten times; the
-regression does not.
+item has, so a missing photo costs an item that photo and nothing else. The nearest neighbours'
+plain mean, which is the usual way, counts ten alike items ten times; the regression does not.
 
 The column's size is capped at that of nearly all old ones, and it is then split like every other:
 the attribute chunks are the item's own values, the residual vector is the least-squares fit of the
@@ -37,6 +36,7 @@ _RESIDUAL_RIDGE = 1e-3
 # Users that the size of scores is measured on, and the share of old items that is no larger.
 _USERS = 2000
 _LARGE = 0.9
+_ATTEMPTS = 8
 
 
 def place_new_items(
@@ -135,11 +135,16 @@ def _solve(
     kernel = compute_kernel([(w, rows[old], rows[old]) for w, rows in evidence], settings.power)
     kernel[np.diag_indices_from(kernel)] += np.float32(settings.ridge)
     to_new = compute_kernel([(w, rows[old], rows[new]) for w, rows in evidence], settings.power)
-    try:
-        return scipy.linalg.solve(kernel, to_new, assume_a="pos")
-    except scipy.linalg.LinAlgError:
-        # Means over what two items share are no inner products, so the kernel may be indefinite.
-        return scipy.linalg.solve(kernel, to_new, assume_a="sym")
+    for _ in range(_ATTEMPTS):
+        try:
+            return scipy.linalg.solve(kernel, to_new, assume_a="pos")
+        except scipy.linalg.LinAlgError:
+            # Cosines below 0 count as 0, which can leave a negative eigenvalue: more ridge.
+            kernel[np.diag_indices_from(kernel)] *= 2.0
+    raise ValueError(
+        "The similarities of items have no positive definite matrix; raise new_items.ridge. "
+        f"Received: {settings.ridge}"
+    )
 
 
 def get_evidence_weights(config: Config) -> tuple[tuple[str, float], ...]:
@@ -154,7 +159,11 @@ def get_evidence_weights(config: Config) -> tuple[tuple[str, float], ...]:
 def compute_kernel(
     evidence: Sequence[tuple[float, Features, Features]], power: float
 ) -> np.ndarray:
-    """Computes the similarity of two sets of items over all evidence that both have.
+    """Computes the similarity of two sets of items, a weighted mean of cosines, to a power.
+
+    What an item lacks counts as a cosine of 0. A mean over what two items share would be kinder to
+    items with gaps, but is no inner product: its matrix has negative eigenvalues, and a regression
+    on it blows up.
 
     Args:
         evidence: For each modality or attribute its weight, and the features of both sets,
@@ -162,15 +171,14 @@ def compute_kernel(
         power: Power of the similarity.
 
     Returns:
-        Float32 `[num_rows, num_columns]` in 0..1; 0 where two items share no evidence.
+        Float32 `[num_rows, num_columns]` in 0..1.
     """
     shape = (evidence[0][1].shape[0], evidence[0][2].shape[0]) if evidence else (0, 0)
-    total, present = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    total = np.zeros(shape, np.float32)
     for weight, rows, columns in evidence:
         total += np.float32(weight) * np.maximum(compute_similarity(rows, columns), 0.0)
-        present += np.outer(_has_any(rows), np.float32(weight) * _has_any(columns))
-    similarity = np.divide(total, present, out=np.zeros_like(total), where=present > 0)
-    return similarity**power
+    scale = sum(weight for weight, _, _ in evidence)
+    return (total / np.float32(scale)) ** power if scale else total
 
 
 def _has_any(features: Features) -> np.ndarray:
