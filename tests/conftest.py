@@ -9,6 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
+# First of all: it puts its own distutils in place of Python's, and refuses where a test has brought
+# in the other; TFX imports it somewhere in the middle.
+import setuptools  # noqa: F401
+
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

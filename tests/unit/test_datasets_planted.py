@@ -112,6 +112,7 @@ def test_options_out_of_range_are_named(options, words, tmp_path):
         Planted(**options).write(None, tmp_path, tmp_path / "out")
 
 
-@pytest.mark.parametrize("name", sorted(DATASETS))
+# `tables` is nothing without its options; its own tests make it.
+@pytest.mark.parametrize("name", sorted(set(DATASETS) - {"tables"}))
 def test_every_registered_adapter_can_be_made_and_has_its_name(name):
     assert make_dataset(name).name == name

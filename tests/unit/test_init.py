@@ -368,7 +368,7 @@ def memory_files():
     class MemoryFileSystem(FileSystem):
         @classmethod
         def scheme(cls):
-            return "memory"
+            return "bucket"
 
         def join(self, basepath, *paths):
             return "/".join((basepath, *paths))
@@ -406,14 +406,14 @@ def test_tables_may_lie_on_any_file_system_of_beam(memory_files, tmp_path, monke
     from tfx_pipeline.datasets import make_dataset
 
     monkeypatch.chdir(tmp_path)
-    memory_files["memory://b/buys/1.csv"] = make_buys(count=200).encode()
-    memory_files["memory://b/buys/2.csv"] = make_buys(count=400).encode()
-    memory_files["memory://b/goods.csv"] = make_goods().encode()
-    arguments = ["--interactions", "memory://b/buys/*.csv", "--items", "memory://b/goods.csv"]
+    memory_files["bucket://b/buys/1.csv"] = make_buys(count=200).encode()
+    memory_files["bucket://b/buys/2.csv"] = make_buys(count=400).encode()
+    memory_files["bucket://b/goods.csv"] = make_goods().encode()
+    arguments = ["--interactions", "bucket://b/buys/*.csv", "--items", "bucket://b/goods.csv"]
     assert cli.main(["init", "remote", *arguments]) == 0
     config = load_project("remote")
     tables = dict(config.dataset_options)["options"]
-    assert tables.interactions.path == "memory://b/buys/*.csv"
+    assert tables.interactions.path == "bucket://b/buys/*.csv"
     make_dataset("tables", options=tables).write(None, tmp_path, tmp_path / "out")
     assert pq.read_table(tmp_path / "out" / "items").num_rows == 32
 
