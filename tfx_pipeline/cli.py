@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tfx_pipeline import commands
 from tfx_pipeline.commands.errors import CommandError
-from tfx_pipeline.commands.parser import Parser, suggest
+from tfx_pipeline.commands.parser import Parser
+from tfx_pipeline.suggestions import suggest
 
 DESCRIPTION = "Attribute-driven recommendation: train it, serve it, ask it and steer it."
 EPILOG = """\

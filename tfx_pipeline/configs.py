@@ -9,11 +9,11 @@ Example:
 """
 
 import dataclasses
-import difflib
 import pathlib
 from typing import Any
 
 from addrl_keras.config import Config
+from tfx_pipeline.suggestions import suggest
 
 # A folder that holds this file is a project: a data set of one's own, run by the folder's name.
 PROJECT_FILE = "addrl.toml"
@@ -136,10 +136,8 @@ def get_preset(name: str) -> PipelineConfig:
 
         config = load_project(name)
     else:
-        near = difflib.get_close_matches(name, PRESETS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"There is no preset of this name. Received: {name!r}.{hint} "
+            f"There is no preset of this name. Received: {name!r}.{suggest(name, PRESETS)} "
             f"Choose one of {', '.join(sorted(PRESETS))}, or make one for data of your own with "
             f"`addrl init`, which writes NAME/{PROJECT_FILE}."
         )

@@ -23,7 +23,8 @@ from tfx_pipeline.datasets.table_options import (
     Split,
     TableOptions,
 )
-from tfx_pipeline.toml_reader import ProjectError, TomlReader, suggest
+from tfx_pipeline.suggestions import suggest
+from tfx_pipeline.toml_reader import ProjectError, TomlReader
 
 SCHEMA_FOLDER = "schema"
 

@@ -1,13 +1,14 @@
 """Tables of TOML to dataclasses, with errors that name file, key, value and the nearest key."""
 
 import dataclasses
-import difflib
 import os
 import pathlib
 import types
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from tfx_pipeline.suggestions import suggest
 
 # Weights by name: a table in the file, pairs in the dataclass.
 WEIGHTS = tuple[tuple[str, float], ...]
@@ -171,9 +172,3 @@ def _describe(hint: Any) -> str:
         return f"a list of {len(inner)} numbers"
     words = {str: 'a text in "quotes"', int: "a whole number", float: "a number"}
     return words.get(hint, "true or false" if hint is bool else str(hint))
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean 'X'?` for the nearest known word, or nothing."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""

@@ -11,12 +11,10 @@ from typing import Any
 
 from tfx_pipeline.commands import workspace
 from tfx_pipeline.commands.errors import FAILURE, USAGE, CommandError
-from tfx_pipeline.commands.parser import suggest
+from tfx_pipeline.suggestions import list_some, suggest
 
 # Chunks of a score that stand for no attribute, so that no item has a value there.
 CHUNKS_WITHOUT_VALUES = ("residual", "memory")
-# Names in one message; a longer list hides what is wrong.
-_MOST_NAMED = 10
 
 
 def make_client(address: str, timeout: float) -> Any:
@@ -118,7 +116,7 @@ def warn_of_other_versions(options: argparse.Namespace, versions: Iterable[int])
         warn(
             options.command,
             f"the server at {options.address} answers with version {version}, which is not one of "
-            f"{options.preset}'s ({_join(map(str, pushed))}); is it another preset's?",
+            f"{options.preset}'s ({list_some(map(str, pushed))}); is it another preset's?",
         )
 
 
@@ -135,7 +133,7 @@ def validate_history(
     unknown = find_unknown(client, history or ())
     if unknown and set(unknown) == set(history or ()):
         raise CommandError(
-            f"--history: no such item in the catalogue. Received: {_join(map(repr, unknown))}. "
+            f"--history: no such item in the catalogue. Received: {list_some(map(repr, unknown))}. "
             "Name at least one item that the model knows.",
             USAGE,
         )
@@ -167,11 +165,5 @@ def find_unknown(client: Any, ids: Sequence[str]) -> list[str]:
 
 def _warn_of_unknown(options: argparse.Namespace, option: str, unknown: Sequence[str]) -> None:
     if unknown:
-        names = _join(map(repr, unknown))
+        names = list_some(map(repr, unknown))
         warn(options.command, f"{option}: not in the catalogue, so ignored. Received: {names}.")
-
-
-def _join(names: Iterable[str]) -> str:
-    names = list(names)
-    more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

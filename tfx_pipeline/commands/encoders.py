@@ -31,8 +31,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 def encoder_name(text: str) -> str:
     """Returns the name of an encoder, if there is one."""
-    from tfx_pipeline.commands.parser import suggest
     from tfx_pipeline.encoders.building import BUILDERS
+    from tfx_pipeline.suggestions import suggest
 
     if text not in BUILDERS:
         raise argparse.ArgumentTypeError(

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import difflib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tfx_pipeline.commands.errors import USAGE
+from tfx_pipeline.suggestions import suggest
 
 DEFAULT_ADDRESS = "localhost:8500"
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """Returns ` Did you mean 'X'?` for the nearest known word, or nothing.
-
-    Example:
-        >>> suggest("yaer", ["year", "genre"])
-        " Did you mean 'year'?"
-    """
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 class Parser(argparse.ArgumentParser):

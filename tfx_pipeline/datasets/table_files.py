@@ -6,7 +6,6 @@ Every row knows its file and its line or row, so that an error can name the plac
 import csv
 import dataclasses
 import datetime
-import difflib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ from apache_beam.io.filesystems import FileSystems
 from tfx_pipeline.datasets.errors import DataError
 from tfx_pipeline.datasets.source import compute_sha256
 from tfx_pipeline.datasets.table_values import BadValueError
+from tfx_pipeline.suggestions import suggest
 
 _BATCH_ROWS = 8192
 _SHOWN = 100
@@ -282,11 +282,10 @@ def _find_columns(path: str, header: Sequence[str], columns: Sequence[str] | Non
         return list(range(len(header)))
     for name in columns:
         if name not in header:
-            near = difflib.get_close_matches(name, header, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise DataError(
-                f"{path}: there is no column {name!r}.{hint} Received: the columns "
-                f"{', '.join(header)}. Name one of them in the configuration, or repair the file."
+                f"{path}: there is no column {name!r}.{suggest(name, header)} Received: "
+                f"the columns {', '.join(header)}. Name one of them in the configuration, or "
+                "repair the file."
             )
     return [header.index(name) for name in columns]
 

@@ -1,13 +1,13 @@
 """The columns that a file of new items may have: the canonical ones, or a project's own."""
 
 import dataclasses
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from addrl_keras.config import Config
 from tfx_pipeline.datasets.errors import DataError
 from tfx_pipeline.datasets.table_options import COLUMN_KINDS, ItemColumn, TableOptions
+from tfx_pipeline.suggestions import suggest
 
 ID, TITLE = "item_id", "title"
 # What stands between the parts of a list, where the preset does not say otherwise.
@@ -221,11 +221,10 @@ def match_header(
                 )
             found[name] = known[name]
         elif name not in ignored:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise DataError(
                 f"{path}, line 1, column {name!r}: there is no such column of items. Received: "
-                f"{name!r}.{hint} Rename or remove it; there are: {', '.join(known)}."
+                f"{name!r}.{suggest(name, known)} Rename or remove it; there are: "
+                f"{', '.join(known)}."
             )
     if not any(column.kind == "id" for column in found.values()):
         raise DataError(

@@ -1,13 +1,13 @@
 """What the columns of the two tables are: user, item, time, rating, weight; id and title."""
 
 import dataclasses
-import difflib
 from collections.abc import Collection, Sequence
 
 from tfx_pipeline.datasets.errors import DataError
 from tfx_pipeline.proposals import names
 from tfx_pipeline.proposals.evidence import Times, count_words, find_numbers, find_times
 from tfx_pipeline.proposals.look import TableSample, load_ids
+from tfx_pipeline.suggestions import suggest
 
 _MIN_OVERLAP = 0.5
 _EXAMPLES = 3
@@ -123,11 +123,9 @@ def _check_wishes(interactions: TableSample, items: TableSample, wishes: Wishes)
         ("--title-column", wishes.title, items),
     ):
         if name and name not in table.columns:
-            near = difflib.get_close_matches(name, table.columns, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise DataError(
-                f"{option}: {table.files[0].path} has no such column. Received: {name!r}.{hint} "
-                f"It has: {', '.join(table.columns)}."
+                f"{option}: {table.files[0].path} has no such column. Received: {name!r}."
+                f"{suggest(name, table.columns)} It has: {', '.join(table.columns)}."
             )
 
 
