@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,11 +21,12 @@ import scipy.sparse
 from addrl_keras.catalogue import AttributeValues, Catalogue, Features, Interactions
 from addrl_keras.config import Config
 from addrl_keras.content import ContentTower, make_content_tower
+from addrl_keras.fit_state import ARRAYS, FORMAT, STATE, load_state
 from addrl_keras.model import AdDrl, ModelShape
 from addrl_keras.training import FitResult
 
-FORMAT = 1
-ARRAYS, STATE = "arrays.npz", "state.json"
+# Of `zlib`: more would take twice the time for a few percent.
+_COMPRESSION = 1
 
 
 def write_fit_result(result: FitResult, directory: str | os.PathLike) -> None:
@@ -45,7 +47,7 @@ def write_fit_result(result: FitResult, directory: str | os.PathLike) -> None:
     for name, features in catalogue.features.items():
         arrays |= _pack(f"features/{name}", features)
     arrays |= _pack("train", interactions.train) | _pack("validation", interactions.validation)
-    np.savez(os.path.join(directory, ARRAYS), allow_pickle=False, **arrays)
+    _write_arrays(os.path.join(directory, ARRAYS), arrays)
     state = {
         "format": FORMAT,
         "config": result.model.config.to_dict(),
@@ -73,21 +75,9 @@ def load_fit_result(directory: str | os.PathLike) -> FitResult:
     Raises:
         ValueError: There is no fitted model, or one of another format.
     """
-    paths = [os.path.join(directory, name) for name in (STATE, ARRAYS)]
-    if not all(os.path.isfile(path) for path in paths):
-        raise ValueError(
-            f"There is no fitted model, which is the two files {STATE} and {ARRAYS}. "
-            f"Received: {directory}. Write it with write_fit_result."
-        )
-    with open(paths[0], encoding="utf-8") as file:
-        state = json.load(file)
-    if state["format"] != FORMAT:
-        raise ValueError(
-            f"The fitted model must be of format {FORMAT}; train it again. "
-            f"Received: {state['format']!r} in {directory}"
-        )
+    state = load_state(directory)
     config = Config.from_dict(state["config"])
-    with np.load(paths[1]) as arrays:
+    with np.load(os.path.join(directory, ARRAYS)) as arrays:
         catalogue = Catalogue(
             tuple(state["item_ids"]),
             {
@@ -108,6 +98,14 @@ def load_fit_result(directory: str | os.PathLike) -> FitResult:
             state["epochs"],
             _load_content(config, catalogue, arrays) if state["has_content"] else None,
         )
+
+
+def _write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes what `np.savez_compressed` would, which has no setting for how much."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
 
 
 def _load_model(

@@ -276,6 +276,17 @@ class TestOnDisk:
         assert isinstance(loaded, np.ndarray)
         np.testing.assert_array_equal(loaded, dense["title"])
 
+    def test_repetition_costs_no_space(self, tmp_path, warm_fit):
+        catalogue = warm_fit.catalogue
+        dense = {"title": np.ones((catalogue.num_items, 50_000), np.float32)}
+        result = dataclasses.replace(
+            warm_fit, catalogue=dataclasses.replace(catalogue, features=dense), content=None
+        )
+        write_fit_result(result, tmp_path)
+        assert (tmp_path / "arrays.npz").stat().st_size < dense["title"].nbytes / 10
+        loaded = load_fit_result(tmp_path).catalogue.features["title"]
+        np.testing.assert_array_equal(loaded, dense["title"])
+
     def test_a_folder_without_one_is_named(self, tmp_path):
         with pytest.raises(ValueError, match=f"There is no fitted model.*{tmp_path.name}"):
             load_fit_result(tmp_path)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_index_about import ABOUT
 
-from addrl_keras import saving
+from addrl_keras import fit_state
 from tfx_pipeline.configs import get_preset
 from tfx_pipeline.datasets.errors import DataError
 from tfx_pipeline.index.about import FOLDER, write_about
@@ -20,9 +20,9 @@ def fit(tmp_path):
     folder = tmp_path / FOLDER / "fit"
     folder.mkdir()
     config = get_preset("planted").model.to_dict()
-    state = {"format": saving.FORMAT, "config": config, "item_ids": [], "values": {"a": []}}
-    (folder / saving.STATE).write_text(json.dumps(state))
-    np.savez(folder / saving.ARRAYS, rest=np.arange(1000))
+    state = {"format": fit_state.FORMAT, "config": config, "item_ids": [], "values": {"a": []}}
+    (folder / fit_state.STATE).write_text(json.dumps(state))
+    np.savez(folder / fit_state.ARRAYS, rest=np.arange(1000))
     return folder
 
 
@@ -37,13 +37,13 @@ def set_format(path):
 @pytest.mark.parametrize(
     ("name", "damage", "reason"),
     [
-        (saving.ARRAYS, cut, "a damaged file"),
-        (saving.ARRAYS, lambda path: path.write_bytes(b""), "a damaged file"),
-        (saving.ARRAYS, lambda path: None, "a damaged file"),  # An array is missing.
-        (saving.ARRAYS, lambda path: path.unlink(), "There is no fitted model"),
-        (saving.STATE, cut, "Expecting|Unterminated"),
-        (saving.STATE, lambda path: path.write_text("[]"), "a damaged file"),
-        (saving.STATE, set_format, "must be of format"),
+        (fit_state.ARRAYS, cut, "a damaged file"),
+        (fit_state.ARRAYS, lambda path: path.write_bytes(b""), "a damaged file"),
+        (fit_state.ARRAYS, lambda path: None, "a damaged file"),  # An array is missing.
+        (fit_state.ARRAYS, lambda path: path.unlink(), "There is no fitted model"),
+        (fit_state.STATE, cut, "Expecting|Unterminated"),
+        (fit_state.STATE, lambda path: path.write_text("[]"), "a damaged file"),
+        (fit_state.STATE, set_format, "must be of format"),
     ],
 )
 def test_a_damaged_fitted_model_says_what_to_do(fit, tmp_path, name, damage, reason):
