@@ -78,7 +78,7 @@ def run(
             result = _make_result(config, runner, time.monotonic() - started, log)
         except Exception as error:
             _logger.exception("the run failed")
-            raise _make_error(error, log) from error
+            raise make_error(error, log) from error
         finally:
             progress.note(f"log: {log}")
         write_result(result, root)
@@ -187,8 +187,17 @@ def _load_servability(folder: str) -> Verdict:
     return Verdict("servability", report["blessed"], detail)
 
 
-def _make_error(error: Exception, log: pathlib.Path) -> PipelineError:
-    """Word an error for a person: the innermost cause says what happened, in pages of wrapping."""
+def make_error(error: Exception, log: pathlib.Path, what: str = "The run") -> PipelineError:
+    """Word an error for a person: the innermost cause says what happened, in pages of wrapping.
+
+    Args:
+        error: What was raised.
+        log: The file that has all of it.
+        what: What failed, where it was no component.
+
+    Returns:
+        The error to raise.
+    """
     component = getattr(error, "component", None)
     cause: BaseException = error
     while cause.__cause__ is not None and not _is_for_people(cause):
@@ -197,7 +206,7 @@ def _make_error(error: Exception, log: pathlib.Path) -> PipelineError:
     text = "\n".join(lines[:_MESSAGE_LINES])
     if not _is_for_people(cause) and not isinstance(cause, ValueError):
         text = f"{type(cause).__name__}: {text}"
-    where = f"{component} failed" if component else "The run failed"
+    where = f"{component} failed" if component else f"{what} failed"
     return PipelineError(f"{where}: {text}\nThe log is {log}", component, str(log))
 
 

@@ -241,7 +241,7 @@ def test_items_are_added_to_what_was_added_to(addrl, place, base, write, monkeyp
     path = write("item_id,genres,title\nlater,Western,Canyon Outlaw\n")
     code, out, err = addrl("index", "add", "planted", path, "--dry-run", "--json")
     document = json.loads(out)
-    assert code == 0 and "[1/6] Read ..." in err
+    assert code == 0 and "[1/7] Read ..." in err
     assert document["base"] == newest and document["pushed"] is None and document["passed"]
     assert document["num_items"] == 120 + 4 + 1
     assert document["alike"]["later"][0]["similarity"] > 0.5

@@ -9,7 +9,7 @@ from tfx_pipeline import cli
 from tfx_pipeline.commands.index import describe_values
 from tfx_pipeline.datasets.errors import DataError
 from tfx_pipeline.index import update
-from tfx_pipeline.index.outcome import Alike, LeftOut, Outcome
+from tfx_pipeline.index.outcome import Alike, LeftOut, Outcome, Unreadable
 from tfx_pipeline.results import PipelineError
 
 COUNTS = {"known": 2, "missing": 0, "as_other": 1, "new_values": {"Nova": 2, "Vega": 1}}
@@ -20,6 +20,7 @@ OUTCOME = Outcome(
     titles={"a": "Robot"},
     left_out=(LeftOut("c", "new.csv, line 4", "nothing is known of it"),),
     ignored=("note",),
+    unreadable=(Unreadable("Preis", 4, 9, ("'?' in line 2 (this is no number)",)),),
     modalities={
         "photo": {"encoded": 1, "from_cache": 0, "given": 0, "missing": 0, "broken": 1},
     },
@@ -77,6 +78,8 @@ def test_it_says_what_was_read_found_and_pushed(addrl, adder, tmp_path):
     for line in (
         f"3 items read from {tmp_path}/new.csv",
         "columns that nothing reads: note",
+        "column 'Preis': 4 of 9 values cannot be read and count as missing: '?' in line 2 (this is "
+        "no number), ...",
         "left out: item 'c', new.csv, line 4: nothing is known of it",
         "photo: 1 encoded, 1 broken",
         "- item 'b', b.jpg: not an image",
@@ -111,6 +114,12 @@ def test_json_is_one_document(addrl, adder, tmp_path):
     assert code == 0 and document["passed"] and document["pushed"] == 9
     assert document["alike"]["a"][0] == {"item_id": "i1", "title": "Galaxy", "similarity": 0.75}
     assert document["left_out"][0]["item_id"] == "c"
+    assert document["unreadable"][0] == {
+        "column": "Preis",
+        "count": 4,
+        "given": 9,
+        "first": ["'?' in line 2 (this is no number)"],
+    }
     name, _, settings = adder.calls[0]
     assert name == "planted" and settings["runs_dir"] == tmp_path
     assert settings["cache_dir"] == tmp_path / "kept"

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from addrl_keras.config import Attribute, Config, Modality
+from tfx_pipeline.configs import PipelineConfig
 from tfx_pipeline.datasets.errors import DataError
 from tfx_pipeline.datasets.table_options import (
     Images,
@@ -15,7 +16,10 @@ from tfx_pipeline.datasets.table_options import (
     ItemsTable,
     TableOptions,
 )
+from tfx_pipeline.index.about import About
 from tfx_pipeline.index.columns import find_columns, make_columns
+from tfx_pipeline.index.known import Known
+from tfx_pipeline.index.reading import read_items
 from tfx_pipeline.index.table import PhotoFinder, find_ignored, load_new_items
 
 CONFIG = Config(
@@ -196,6 +200,12 @@ def test_a_project_reads_new_items_as_it_reads_the_old_ones(write, tmp_path):
     assert first["image"] == str(tmp_path / "pictures" / "n1.jpg") and second["image"] is None
     assert second["price"] is None
     assert items.ignored == ("internal note",)
+    (unreadable,) = items.unreadable
+    assert str(unreadable) == (
+        "column 'cost': 1 of 2 values cannot be read and count as missing: '?!' in line 3 (this is "
+        "no number)"
+    )
+    assert items.names["price"] == "cost" and items.names["item_id"] == "sku"
     with pytest.raises(
         DataError, match="Received: 'sku' of the former and 'item_id' of the latter"
     ):
@@ -206,6 +216,53 @@ def test_a_project_reads_new_items_as_it_reads_the_old_ones(write, tmp_path):
     (tmp_path / "n2.jpg").touch()
     (row,) = load(write("item_id,image\nn7,n2.jpg\n"), tables=tables).rows
     assert row["image"] == str(tmp_path / "n2.jpg")
+
+
+def test_a_column_in_another_decimal_mark_is_not_missing_in_silence(write, tmp_path):
+    tables = make_tables(
+        tmp_path,
+        price=ItemColumn("number", "Preis", decimal=",", unreadable="missing"),
+        sound=ItemColumn("vector", unreadable="missing"),
+    )
+    rows = "".join(f"n{number},{number}.25,1 2\n" for number in range(9))
+    items = load(write(f"sku,Preis,sound\n{rows}m,,\n"), tables=tables)
+    assert not any(row["price"] for row in items.rows) and items.rows[0]["sound"] == [1.0, 2.0]
+    (found,) = items.unreadable
+    assert (found.column, found.count, found.given) == ("Preis", 9, 9)
+    why = "(the number does not fit the decimal mark ',')"
+    assert str(found).endswith(
+        f"missing: '0.25' in line 2 {why}, '1.25' in line 3 {why}, '2.25' in line 4 {why}, ..."
+    )
+
+
+def test_errors_name_the_columns_of_the_file_each_once(write, tmp_path):
+    tables = make_tables(tmp_path, price=ItemColumn("number", "cost"))
+    own = "sku, label, cost, year, brand, genres, people, image, sound"
+    for text, message in (
+        ("sku,prize\n1,2\n", f"column 'prize': .* there are: {own}\\.$"),
+        ("cost\n1\n", "the column 'sku' is missing"),
+        ("sku,cost\nold,1\n", "line 2, column 'sku': the item is in the catalogue"),
+        ("sku\nn1\nn1\n", "line 3, column 'sku': the item is also in"),
+    ):
+        with pytest.raises(DataError, match=message):
+            load(write(text), known=["old"], tables=tables)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "text", "expected"),
+    [
+        ("hm", "item_id,title,brand\n1,Unknown,Unknown\n", {"title": None, "brand": "Unknown"}),
+        ("movielens", "item_id,genres\n1,War|unknown\n", {"genres": ["War"]}),
+        ("movielens", "item_id,genres\n1,unknown\n", {"genres": []}),
+        ("toys", "item_id,brand\n1,1.0\n", {"brand": None}),
+        ("planted", "item_id,title,brand\n1,Unknown,1\n", {"title": "Unknown", "brand": "1"}),
+    ],
+)
+def test_what_stands_for_nothing_in_the_data_set_does_in_a_file(write, dataset, text, expected):
+    known = Known(CONFIG, About("p", dataset, KINDS, {}, {}), frozenset(), {})
+    config = PipelineConfig("p", dataset, CONFIG, "items")
+    (row,) = read_items(config, known, str(write(text))).rows
+    assert {name: row[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Vectors of new items: by the encoder of the training or not at all; what is broken is masked."""
 
+import pathlib
+import shutil
 import types
 
 import numpy as np
@@ -29,20 +31,23 @@ def modalities(tmp_path_factory):
     )
 
 
+def compute_hashes(modalities, tmp_path):
+    return encoding.get_encoder_hashes(encoding.make_groups(modalities, tmp_path / "cache", {}))
+
+
 @pytest.fixture
 def encode(tmp_path, modalities):
     from tfx_pipeline.examples import make_example
     from tfx_pipeline.index.extras import Extras
     from tfx_pipeline.index.vectors import encode_items
 
-    def run(rows, encoders=None):
+    def run(rows, encoders=None, **settings):
         config = Config(attributes=(), modalities=(Modality("id", encoder="id"), *modalities))
         known = {name: np.zeros((5, dim), np.float32) for name, dim in DIMS.items()}
         result = types.SimpleNamespace(
             model=types.SimpleNamespace(config=config), catalogue=Catalogue((), {}, known)
         )
-        groups = encoding.make_groups(modalities, tmp_path / "cache", {})
-        about = About("p", "d", {}, {}, encoders or encoding.get_encoder_hashes(groups))
+        about = About("p", "d", {}, {}, encoders or compute_hashes(modalities, tmp_path))
         rows = [{"title": None, "image": None, "sound": None, **row} for row in rows]
         records = [make_example(row).SerializeToString() for row in rows]
         work = tmp_path / "work"
@@ -51,7 +56,8 @@ def encode(tmp_path, modalities):
             left.unlink()
         ids = [row["item_id"] for row in rows]
         extras = Extras(result, about, tmp_path, {})
-        return encode_items(extras, records, ids, work, tmp_path / "report", tmp_path / "cache")
+        folders = (work, tmp_path / "report", tmp_path / "cache")
+        return encode_items(extras, records, ids, *folders, **settings)
 
     return run
 
@@ -83,6 +89,45 @@ def test_what_is_broken_costs_one_item_one_modality(encode, photos):
     again = encode(rows)
     assert (again.summary["words"]["encoded"], again.summary["words"]["from_cache"]) == (0, 2)
     np.testing.assert_array_equal(again.features["photo"], found.features["photo"])
+
+
+def test_problems_name_the_columns_of_the_file(encode, photos):
+    rows = [
+        {"item_id": "a", "title": "one", "image": photos[0], "sound": [1.0, 2.0]},
+        {"item_id": "b", "sound": [1.0, 2.0, 3.0]},
+    ]
+    found = encode(rows, names={"title": "Titel", "image": "Bild", "sound": "Klang"})
+    assert [str(each) for each in found.problems] == [
+        "item 'b', column 'Bild': no file is named",
+        "item 'b', column 'Klang': 3 numbers where most vectors have 2",
+        "item 'b', column 'Titel': an empty text",
+    ]
+    assert "'Klang'" in pathlib.Path(found.path).read_text()
+
+
+def test_items_that_are_left_out_are_not_counted(encode, photos):
+    rows = [
+        {"item_id": "a", "title": "one", "image": photos[0]},
+        {"item_id": "b", "image": photos[1]},
+        {"item_id": "c"},
+    ]
+    found = encode(rows).leave_out({"b", "c"})
+    assert {each.item_id for each in found.problems} == {"a"}
+    counts = [(n["items"], n["missing"], n["broken"]) for n in found.summary.values()]
+    assert counts == [(1, 0, 0), (1, 0, 0), (1, 1, 0)]
+
+
+def test_a_project_that_was_moved_says_where_its_encoders_are(encode, tmp_path, modalities):
+    hashes = compute_hashes(modalities, tmp_path)
+    folder, moved = modalities[0].handle, str(tmp_path / "moved")
+    shutil.move(folder, moved)
+    try:
+        row = {"item_id": "a", "title": "one"}
+        with pytest.raises(EncoderError, match="no such directory"):
+            encode([row], hashes)
+        assert encode([row], hashes, handles={"words": moved}).features["words"].any()
+    finally:
+        shutil.move(moved, folder)
 
 
 def test_the_length_is_the_models_also_where_most_new_vectors_have_another(encode):

@@ -51,7 +51,7 @@ def test_lines_say_which_step_of_how_many():
 
 
 def test_an_error_names_component_cause_and_log(tmp_path):
-    from tfx_pipeline.local_runner import _make_error
+    from tfx_pipeline.local_runner import make_error
 
     class ComponentError(RuntimeError):
         component = "Trainer"
@@ -62,7 +62,7 @@ def test_an_error_names_component_cause_and_log(tmp_path):
         except KeyError as cause:
             raise ComponentError("wrapped in pages") from cause
     except ComponentError as error:
-        made = _make_error(error, tmp_path / "run.log")
+        made = make_error(error, tmp_path / "run.log")
     assert made.component == "Trainer"
     assert str(made).startswith("Trainer failed: KeyError: ")
     assert "column" in str(made) and str(made).endswith(f"The log is {tmp_path / 'run.log'}")
@@ -71,13 +71,13 @@ def test_an_error_names_component_cause_and_log(tmp_path):
 def test_an_error_written_for_a_person_is_not_replaced_by_what_caused_it(tmp_path):
     from tfx_pipeline.dag_runner import ComponentError
     from tfx_pipeline.datasets.errors import DataError
-    from tfx_pipeline.local_runner import _make_error
+    from tfx_pipeline.local_runner import make_error
 
     made = DataError("ml-100k.item, line 3: not UTF-8. Convert the file to UTF-8.")
     made.__cause__ = UnicodeDecodeError("utf-8", b"\xa8", 0, 1, "invalid start byte")
     wrapped = ComponentError("Data", "codec")
     wrapped.__cause__ = made
-    assert "Data failed: ml-100k.item, line 3: not UTF-8." in str(_make_error(wrapped, tmp_path))
+    assert "Data failed: ml-100k.item, line 3: not UTF-8." in str(make_error(wrapped, tmp_path))
 
 
 def test_a_result_survives_json(tmp_path):

@@ -78,6 +78,7 @@ def add_items(options: argparse.Namespace) -> Any:
     from tfx_pipeline.datasets.errors import DataError
     from tfx_pipeline.index import update
     from tfx_pipeline.results import PipelineError
+    from tfx_pipeline.toml_reader import ProjectError
 
     try:
         return update.add_items(
@@ -88,7 +89,7 @@ def add_items(options: argparse.Namespace) -> Any:
             out=sys.stderr if options.json else None,
             dry_run=options.dry_run,
         )
-    except (DataError, PipelineError) as error:
+    except (DataError, PipelineError, ProjectError) as error:
         raise CommandError(str(error)) from error
 
 
@@ -101,6 +102,8 @@ def _print(outcome: Any, options: argparse.Namespace) -> None:
     console.print(f"{read:,} items read from {options.items}")
     if outcome.ignored:
         console.print(f"columns that nothing reads: {', '.join(outcome.ignored)}")
+    for each in outcome.unreadable:
+        console.print(str(each))
     for each in outcome.left_out:
         console.print(f"left out: item {each.item_id!r}, {each.place}: {each.reason}")
     _print_modalities(console, outcome)

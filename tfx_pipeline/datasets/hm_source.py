@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tfx_pipeline.datasets.csv_tables import CsvRow, load_csv_rows
+from tfx_pipeline.datasets.null_words import NULL_WORDS, is_null_word
 
 ARTICLES, PURCHASES, IMAGES = "articles.csv", "transactions_train.csv", "images"
 
@@ -23,8 +24,7 @@ ARTICLE_COLUMNS = (
 )
 PURCHASE_COLUMNS = ("t_dat", "customer_id", "article_id", "price")
 
-# How the source spells a value that it does not know.
-_UNKNOWN = frozenset({"", "unknown", "undefined"})
+_NULL_WORDS = NULL_WORDS["hm"]
 
 
 def parse_article(row: CsvRow, images: str) -> dict[str, Any]:
@@ -46,12 +46,12 @@ def parse_article(row: CsvRow, images: str) -> dict[str, Any]:
         raise row.error("article_id", "an article needs an id", article_id)
     return {
         "item_id": article_id,
-        "title": _known(name),
+        "title": _known("title", name),
         "text": ". ".join(part for part in (name.rstrip("."), description) if part) or None,
         "image": os.path.join(images, article_id[:3], f"{article_id}.jpg"),
-        "section": _known(section),
-        "product_type": _known(product_type),
-        "colour": _known(colour),
+        "section": _known("section", section),
+        "product_type": _known("product_type", product_type),
+        "colour": _known("colour", colour),
     }
 
 
@@ -127,8 +127,8 @@ def _list_images(folder: str | os.PathLike, prefix: str) -> Iterator[tuple[str, 
                 yield f"{prefix}{entry.name}", found.st_size, found.st_mtime_ns
 
 
-def _known(text: str) -> str | None:
-    return None if text.casefold() in _UNKNOWN else text
+def _known(column: str, text: str) -> str | None:
+    return None if is_null_word(text, _NULL_WORDS[column]) else text
 
 
 def _parse_day(row: CsvRow, text: str) -> int:

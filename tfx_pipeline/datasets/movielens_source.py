@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from tfx_pipeline.datasets.null_words import NULL_WORDS, is_null_word
 from tfx_pipeline.datasets.source import PackageSource
 from tfx_pipeline.datasets.tables import Row, load_rows
 
@@ -33,8 +34,7 @@ HEADERS = {
     "ml-100k.link": ("item_id:token", "entity_id:token"),
 }
 _MINIMUM_RATING = 4.0
-# How the source spells "unknown"; the first is its own misspelling.
-_UNKNOWN = frozenset({"unkonwn", "unknown", ""})
+_NULL_WORDS = NULL_WORDS["movielens"]
 # The graph has each fact in both directions; the film is the head of these relations.
 _FILM_RELATION = "film.film."
 
@@ -85,9 +85,11 @@ def parse_item(row: Row) -> dict[str, Any]:
         raise row.error("an item needs an id", "\t".join(row.values))
     return {
         "item_id": item_id,
-        "title": None if title.strip() in _UNKNOWN else title.strip(),
+        "title": None if is_null_word(title, _NULL_WORDS["title"]) else title.strip(),
         "release_year": int(year) if len(year) == 4 and year.isascii() and year.isdigit() else None,
-        "genres": [genre for genre in genres.split() if genre not in _UNKNOWN],
+        "genres": [
+            genre for genre in genres.split() if not is_null_word(genre, _NULL_WORDS["genres"])
+        ],
     }
 
 

@@ -4,6 +4,7 @@ import pathlib
 from typing import Any
 
 from tfx_pipeline.datasets.csv_tables import CsvRow, load_csv_rows
+from tfx_pipeline.datasets.null_words import NULL_WORDS, is_null_word
 from tfx_pipeline.datasets.splits import compute_bucket
 
 TRAIN, TEST, ITEMS = "train.csv", "test.csv", "items.csv"
@@ -12,7 +13,7 @@ PAIR_COLUMNS = ("userID", "itemID", "asin")
 ITEM_COLUMNS = ("asin", "brand_id", "category_id", "category_path_ids", "keywords")
 
 # The brand that the authors gave to items without one.
-_NO_BRAND = "1"
+_NO_BRAND = NULL_WORDS["toys"]["brand"]
 _VALIDATION_BUCKET = 0
 
 
@@ -77,7 +78,7 @@ def parse_item(row: CsvRow) -> tuple[str, dict[str, Any]]:
         "title": keywords or None,
         "keywords": keywords or None,
         "asin": asin,
-        "brand": None if brand == _NO_BRAND else brand,
+        "brand": None if is_null_word(brand or "", _NO_BRAND) else brand,
         "category": _parse_number(row, "category_id", category),
         "category_path": path.split(),
     }

@@ -15,6 +15,8 @@ from tfx_pipeline.datasets.errors import DataError
 
 # In the SavedModel's folder; TensorFlow Serving looks at nothing there but the warm-up requests.
 FOLDER = os.path.join("assets.extra", "addrl")
+# In that folder, the fitted model.
+FIT = "fit"
 FORMAT = 1
 
 _FILE = "about.json"

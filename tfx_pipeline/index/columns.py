@@ -33,6 +33,7 @@ class FileColumn:
         separator: Of a list or vector in one text, what stands between its parts.
         decimal: Decimal mark of a number.
         is_lenient: Whether a value that cannot be read counts as missing.
+        nulls: Words of a text or of a list that stand for no value, in lower case.
     """
 
     name: str
@@ -40,6 +41,7 @@ class FileColumn:
     separator: str = SEPARATOR
     decimal: str = "."
     is_lenient: bool = False
+    nulls: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +139,10 @@ def _find_kind(feature: Any, use: str) -> str:
 
 
 def make_columns(
-    config: Config, kinds: Mapping[str, str], tables: TableOptions | None = None
+    config: Config,
+    kinds: Mapping[str, str],
+    tables: TableOptions | None = None,
+    nulls: Mapping[str, frozenset[str]] | None = None,
 ) -> FileColumns:
     """Make the columns that a file may have.
 
@@ -145,6 +150,7 @@ def make_columns(
         config: The model's configuration.
         kinds: What `find_columns` returned.
         tables: Of a project, its tables: their names, separators and decimal marks count, too.
+        nulls: Words that stand for no value, by column, in lower case.
 
     Returns:
         The columns by their names in the file.
@@ -154,6 +160,9 @@ def make_columns(
     columns = {ID: FileColumn(ID, "id"), TITLE: FileColumn(TITLE, "text")}
     for name, kind in kinds.items():
         columns[name] = _make_column(name, kind, settings.get(name), name in photos)
+    for name, words in (nulls or {}).items():
+        if name in columns:
+            columns[name] = dataclasses.replace(columns[name], nulls=words)
     return FileColumns(columns, _rename(columns, tables) if tables else columns)
 
 
@@ -188,12 +197,25 @@ def _make_column(name: str, kind: str, own: ItemColumn | None, is_photo: bool) -
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """The header of a file.
+
+    Attributes:
+        columns: The columns to read, by their name in the file.
+        names: Of every canonical column, its name in the file, or the one it would have there.
+    """
+
+    columns: Mapping[str, FileColumn]
+    names: Mapping[str, str]
+
+
 def match_header(
     path: str,
     header: Sequence[str],
     columns: FileColumns,
     ignored: Iterable[str] = (),
-) -> dict[str, FileColumn]:
+) -> Header:
     """Match the header of a file with the columns that it may have.
 
     Args:
@@ -203,13 +225,14 @@ def match_header(
         ignored: Further names that are let pass and not read.
 
     Returns:
-        The columns to read, by their name in the file.
+        The columns to read, and how the file calls each.
 
     Raises:
         DataError: If the file has an unknown column, two for the same thing, no ids, or names of
             which it is not clear what they mean.
     """
     known = columns.choose(path, header, ignored)
+    names = {column.name: name for name, column in known.items()}
     found: dict[str, FileColumn] = {}
     for name in header:
         if name in known:
@@ -228,7 +251,7 @@ def match_header(
             )
     if not any(column.kind == "id" for column in found.values()):
         raise DataError(
-            f"{path}, line 1: the column {ID!r} is missing. Received: the columns "
+            f"{path}, line 1: the column {names[ID]!r} is missing. Received: the columns "
             f"{', '.join(header)}. Every new item needs an id: add the column."
         )
-    return found
+    return Header(found, names)

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from addrl_keras.saving import load_fit_result, write_fit_result
 from addrl_keras.training import FitResult
 from tfx_pipeline.index.about import (
+    FIT,
     FOLDER,
     About,
     load_about,
@@ -28,7 +29,7 @@ from tfx_pipeline.index.about import (
     write_titles,
 )
 
-_FIT, _TRANSFORM = "fit", "transform"
+_TRANSFORM = "transform"
 # What reading JSON, archives and arrays that are not as they were written brings.
 _DAMAGES = (OSError, EOFError, ValueError, LookupError, TypeError, zipfile.BadZipFile, zlib.error)
 
@@ -59,7 +60,7 @@ def write_extras(extras: Extras, export: str | os.PathLike) -> None:
     """
     folder = pathlib.Path(export, FOLDER)
     folder.mkdir(parents=True, exist_ok=True)
-    write_fit_result(extras.result, folder / _FIT)
+    write_fit_result(extras.result, folder / FIT)
     shutil.copytree(extras.transform, folder / _TRANSFORM, dirs_exist_ok=True)
     write_titles(extras.titles, export)
     write_about(extras.about, export)
@@ -80,7 +81,7 @@ def load_extras(export: str | os.PathLike) -> Extras:
     about = load_about(export)
     folder = pathlib.Path(export, FOLDER)
     try:
-        fitted = load_fit_result(folder / _FIT)
+        fitted = load_fit_result(folder / FIT)
     except _DAMAGES as error:
-        raise make_error(folder / _FIT, error) from error
+        raise make_error(folder / FIT, error) from error
     return Extras(fitted, about, folder / _TRANSFORM, load_titles(export))

@@ -21,6 +21,31 @@ class LeftOut:
 
 
 @dataclasses.dataclass(frozen=True)
+class Unreadable:
+    """Values of a column that cannot be read, and count as missing because the project says so.
+
+    Attributes:
+        column: Name of the column in the file.
+        count: How many there are.
+        given: How many values the column has, readable or not.
+        first: The first few, each with its place and what is wrong.
+    """
+
+    column: str
+    count: int
+    given: int
+    first: Sequence[str]
+
+    def __str__(self) -> str:
+        """Return it in a line."""
+        more = ", ..." if self.count > len(self.first) else ""
+        return (
+            f"column {self.column!r}: {self.count:,} of {self.given:,} values cannot be read and "
+            f"count as missing: {', '.join(self.first)}{more}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class Alike:
     """A known item that a new one is like.
 
@@ -46,6 +71,7 @@ class Outcome:
         titles: Titles of those that have one.
         left_out: Items that could not be added.
         ignored: Columns of the file that nothing reads.
+        unreadable: Values that cannot be read, by column.
         modalities: Counts by vector modality (`encoders.report.make_summary`).
         problems: The first things that items lack, in words.
         problems_path: The whole list of them; empty where there is none.
@@ -66,6 +92,7 @@ class Outcome:
     titles: Mapping[str, str]
     left_out: Sequence[LeftOut]
     ignored: Sequence[str]
+    unreadable: Sequence[Unreadable]
     modalities: Mapping[str, Mapping[str, Any]]
     problems: Sequence[str]
     problems_path: str

@@ -16,34 +16,15 @@ from tfx_pipeline.datasets.errors import DataError
 from tfx_pipeline.examples import make_example
 from tfx_pipeline.index.about import Update
 from tfx_pipeline.index.aligned import find_empty, make_catalogue, take_items, transform_items
-from tfx_pipeline.index.columns import make_columns
 from tfx_pipeline.index.extras import Extras, write_extras
 from tfx_pipeline.index.likeness import find_alike
 from tfx_pipeline.index.outcome import Alike, LeftOut
-from tfx_pipeline.index.table import NewItems, PhotoFinder, find_ignored, load_new_items
+from tfx_pipeline.index.table import NewItems
 from tfx_pipeline.index.vectors import Encoded, encode_items
 from tfx_pipeline.modules.addrl_warmup import make_requests, write_warmup
 
 _SHOWN = 5
 _ALIKE = 2
-
-
-def read_items(config: PipelineConfig, extras: Extras, path: str) -> NewItems:
-    """Read the file of new items.
-
-    Args:
-        config: The preset; of a project, its tables count.
-        extras: The fitted model and what it is made of.
-        path: The file.
-
-    Returns:
-        The items.
-    """
-    options = dict(config.dataset_options)
-    tables = options["options"] if config.dataset == "tables" else None
-    columns = make_columns(extras.result.model.config, extras.about.columns, tables)
-    known = frozenset(extras.result.catalogue.item_ids)
-    return load_new_items(path, columns, known, PhotoFinder(path, tables), find_ignored(tables))
 
 
 def describe_items(
@@ -69,7 +50,15 @@ def describe_items(
     """
     records = [make_example(row).SerializeToString(deterministic=True) for row in items.rows]
     encoded = encode_items(
-        extras, records, items.item_ids, folder, report_dir, cache_dir, config.beam_args
+        extras,
+        records,
+        items.item_ids,
+        folder,
+        report_dir,
+        cache_dir,
+        config.beam_args,
+        names=items.names,
+        handles={part.name: part.handle for part in config.model.vector_modalities},
     )
     columns = transform_items(extras.transform, records)
     return encoded, make_catalogue(extras, items, columns, encoded.features)
@@ -94,9 +83,12 @@ def leave_out(
     Raises:
         DataError: If none remains.
     """
-    names = [name for name, _ in get_evidence_weights(extras.result.model.config)]
+    model = extras.result.model.config
+    names = [name for name, _ in get_evidence_weights(model)]
     empty = find_empty(new, names)
-    reason = f"nothing is known of it that the model knows: {', '.join(names)}"
+    parts = {part.name: part.column for part in (*model.content_modalities, *model.attributes)}
+    columns = dict.fromkeys(items.names.get(parts[name], parts[name]) for name in names)
+    reason = f"nothing is known of it that the model knows: {', '.join(columns)}"
     left = [LeftOut(items.item_ids[i], str(items.places[i]), reason) for i in empty]
     kept = sorted(set(range(new.num_items)) - set(empty))
     if not kept:

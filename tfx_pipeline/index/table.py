@@ -7,14 +7,14 @@ from typing import Any
 
 from apache_beam.io.filesystems import FileSystems
 
-from tfx_pipeline.datasets import table_files, table_values
+from tfx_pipeline.datasets import table_files
 from tfx_pipeline.datasets.errors import DataError
 from tfx_pipeline.datasets.table_files import Place
 from tfx_pipeline.datasets.table_options import TableOptions
 from tfx_pipeline.datasets.table_photos import find_photo, index_photos
-from tfx_pipeline.index.columns import ID, TITLE, FileColumn, FileColumns, match_header
-
-_REPAIR = "Repair it, or leave it empty."
+from tfx_pipeline.index.columns import ID, FileColumn, FileColumns, match_header
+from tfx_pipeline.index.outcome import Unreadable
+from tfx_pipeline.index.rows import LenientColumn, parse_row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,11 +25,15 @@ class NewItems:
         rows: Canonical rows, in the order of the file; a column that the file lacks is missing.
         places: Where each row is.
         ignored: Columns of the file that nothing reads.
+        unreadable: Values that count as missing because they cannot be read, by column.
+        names: Of each canonical column, what the file calls it.
     """
 
     rows: tuple[dict[str, Any], ...]
     places: tuple[Place, ...]
     ignored: tuple[str, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def item_ids(self) -> tuple[str, ...]:
@@ -112,13 +116,15 @@ def load_new_items(
     """
     path = os.fspath(path)
     header = table_files.load_header(path)
-    found = match_header(path, header, columns, ignored)
+    matched = match_header(path, header, columns, ignored)
+    found = matched.columns
+    lenient = {name: LenientColumn(name) for name, column in found.items() if column.is_lenient}
     rows: list[dict[str, Any]] = []
     places: dict[str, Place] = {}
     for place, values in table_files.load_rows(path, list(found)):
         given = dict(zip(found, values, strict=True))
-        row = _parse_row(place, given, found)
-        _check_id(place, row[ID], places, known)
+        row = parse_row(place, given, found, lenient)
+        _check_id(place, matched.names[ID], row[ID], places, known)
         places[row[ID]] = place
         rows.append(row)
     if not rows:
@@ -130,7 +136,8 @@ def load_new_items(
     complete = [{**empty, **row} for row in rows]
     _fill_photos(complete, columns.canonical, photos)
     others = tuple(name for name in header if name not in found)
-    return NewItems(tuple(complete), tuple(places.values()), others)
+    unreadable = tuple(each.make_summary() for each in lenient.values() if each.count)
+    return NewItems(tuple(complete), tuple(places.values()), others, unreadable, matched.names)
 
 
 def find_ignored(tables: TableOptions | None) -> frozenset[str]:
@@ -151,61 +158,16 @@ def find_ignored(tables: TableOptions | None) -> frozenset[str]:
         return frozenset()  # The table is no longer there, so nothing is known of its columns.
 
 
-def _parse_row(
-    place: Place, given: Mapping[str, Any], columns: Mapping[str, FileColumn]
-) -> dict[str, Any]:
-    row: dict[str, Any] = {ID: "", TITLE: None}
-    for name, column in columns.items():
-        try:
-            row[column.name] = _parse(given[name], column)
-        except table_values.BadValueError as error:
-            if column.is_lenient:
-                row[column.name] = None
-                continue
-            remedy = _REPAIR if column.kind != "id" else error.remedy
-            raise place.error(name, given[name], error.what, remedy) from error
-        if column.kind == "id" and row[ID] is None:
-            raise place.error(
-                name, given[name], "an item needs an id", "Fill it in, or remove the row."
-            )
-    return row
-
-
-def _parse(value: Any, column: FileColumn) -> Any:
-    if column.kind == "id":
-        return table_values.parse_id(value)
-    if column.kind == "number":
-        return table_values.parse_number(value, column.decimal)
-    if column.kind == "integer":
-        return table_values.parse_integer(value, column.decimal)
-    if column.kind == "category":
-        return table_values.parse_category(value)
-    if column.kind == "list":
-        return table_values.parse_list(value, _choose_separator(value, column.separator))
-    if column.kind == "vector":
-        return table_values.parse_vector(value, _choose_separator(value, column.separator, " "))
-    return table_values.parse_text(value)
-
-
-def _choose_separator(value: Any, separator: str, other: str | None = None) -> str:
-    """A list in brackets is JSON, whatever stands between the parts of the others."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        return "json"
-    if other is not None and isinstance(value, str) and separator not in value:
-        return other
-    return separator
-
-
 def _check_id(
-    place: Place, item_id: str, places: Mapping[str, Place], known: Collection[str]
+    place: Place, name: str, item_id: str, places: Mapping[str, Place], known: Collection[str]
 ) -> None:
     if item_id in places:
         raise place.error(
-            ID, item_id, f"the item is also in {places[item_id]}", "Keep one row per item."
+            name, item_id, f"the item is also in {places[item_id]}", "Keep one row per item."
         )
     if item_id in known:
         raise place.error(
-            ID,
+            name,
             item_id,
             "the item is in the catalogue already",
             "Remove the row; to change what is known of an item, change the data set and run "

@@ -1,6 +1,6 @@
 """From a file of new items to a pushed version: what `addrl index add` does, in its order.
 
-    read -> encode, transform -> attach -> export -> gate -> push
+    read -> load -> encode, transform -> attach -> export -> gate -> push
 
 Whatever fails or is killed before the last step leaves the versions as they were, and the last step
 is a rename.
@@ -9,6 +9,7 @@ is a rename.
 import contextlib
 import dataclasses
 import datetime
+import logging
 import os
 import pathlib
 import shutil
@@ -21,12 +22,15 @@ from tfx_pipeline.configs import DEFAULT_CACHE_DIR, PipelineConfig
 from tfx_pipeline.datasets.errors import DataError
 from tfx_pipeline.index.about import load_about
 from tfx_pipeline.index.outcome import Outcome
-from tfx_pipeline.local_runner import log_everything
+from tfx_pipeline.local_runner import log_everything, make_error
 from tfx_pipeline.locks import hold_lock, hold_versions
 from tfx_pipeline.progress import Progress, redirect_output
+from tfx_pipeline.results import PipelineError
 
-_STEPS = ("Read", "Encode", "Attach", "Export", "ServabilityGate", "Push")
+_STEPS = ("Read", "Load", "Encode", "Attach", "Export", "ServabilityGate", "Push")
 _SHOWN = 5
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +81,8 @@ def add_items(
     Raises:
         DataError: If the file, an encoder or the pushed version does not allow it, or the version
             is no longer the newest when the larger one is to be pushed.
-        PipelineError: If a run of the preset is going on.
+        PipelineError: If a run of the preset is going on, or something fails that nobody expected;
+            the message then names the log.
     """
     root = pathlib.Path(runs_dir).expanduser().resolve() / config.name
     paths = _Paths(root, pathlib.Path(cache_dir).expanduser().resolve())
@@ -92,13 +97,16 @@ def add_items(
         _make_work_dir(paths.work),
     ):
         progress = Progress(visible, len(_STEPS))
-        with progress.listen():
-            outcome = _make_outcome(config, os.fspath(path), paths, progress)
-            if outcome.passed and not dry_run:
-                with _step(progress, "Push"), hold_versions(root):
-                    _check_base(config, paths, outcome.base)
-                    pushed = int(push_model(paths.export, paths.serving).name)
-                outcome = dataclasses.replace(outcome, pushed=pushed)
+        try:
+            with progress.listen():
+                outcome = _make_outcome(config, os.fspath(path), paths, progress)
+                if outcome.passed and not dry_run:
+                    outcome = _push(config, paths, outcome, progress)
+        except (DataError, PipelineError):
+            raise  # They say all there is to say.
+        except Exception as error:
+            _logger.exception("the update failed")
+            raise make_error(error, log, "The update") from error
     seconds = round(time.monotonic() - started, 3)
     return dataclasses.replace(outcome, seconds=seconds, log=str(log))
 
@@ -156,26 +164,39 @@ def _step(progress: Progress, name: str) -> Iterator[None]:
     progress.end(name, time.monotonic() - started)
 
 
+def _push(config: PipelineConfig, paths: _Paths, outcome: Outcome, progress: Progress) -> Outcome:
+    """Push the export, unless its base is no longer in service."""
+    with _step(progress, _STEPS[-1]), hold_versions(paths.root):
+        _check_base(config, paths, outcome.base)
+        pushed = int(push_model(paths.export, paths.serving).name)
+    return dataclasses.replace(outcome, pushed=pushed)
+
+
 def _make_outcome(config: PipelineConfig, path: str, paths: _Paths, progress: Progress) -> Outcome:
     """Do everything but the push; the export is then in its place."""
     base = _find_base(config, paths)  # Again, as the lock is held only now.
+    export = paths.serving / str(base)
     with _step(progress, _STEPS[0]):
+        from tfx_pipeline.index import known, reading  # Beam's file systems, and no TensorFlow.
+
+        items = reading.read_items(config, known.load_known(export), path)
+    with _step(progress, _STEPS[1]):
         from tfx_pipeline.index import aligned, extras, steps  # TensorFlow, for which one waits.
 
-        known = extras.load_extras(paths.serving / str(base))
-        items = steps.read_items(config, known, path)
-    with _step(progress, _STEPS[1]):
-        encoded, new = steps.describe_items(
-            config, known, items, paths.work, paths.report, paths.cache
-        )
+        fitted = extras.load_extras(export)
     with _step(progress, _STEPS[2]):
-        items, new, left_out = steps.leave_out(known, items, new)
-        larger = steps.attach(known, items, new, base)
-        alike = steps.describe_likeness(larger, new.num_items)
-        counts = aligned.count_values(known, items, new)
+        encoded, new = steps.describe_items(
+            config, fitted, items, paths.work, paths.report, paths.cache
+        )
     with _step(progress, _STEPS[3]):
-        steps.write_export(config, larger, paths.export)
+        items, new, left_out = steps.leave_out(fitted, items, new)
+        encoded = encoded.leave_out({each.item_id for each in left_out})
+        larger = steps.attach(fitted, items, new, base)
+        alike = steps.describe_likeness(larger, new.num_items)
+        counts = aligned.count_values(fitted, items, new)
     with _step(progress, _STEPS[4]):
+        steps.write_export(config, larger, paths.export)
+    with _step(progress, _STEPS[5]):
         report, refusals = steps.judge(config, paths.export)
     return Outcome(
         preset=config.name,
@@ -184,6 +205,7 @@ def _make_outcome(config: PipelineConfig, path: str, paths: _Paths, progress: Pr
         titles={item: larger.titles[item] for item in new.item_ids if item in larger.titles},
         left_out=left_out,
         ignored=items.ignored,
+        unreadable=items.unreadable,
         modalities=encoded.summary,
         problems=[str(each) for each in encoded.problems[:_SHOWN]],
         problems_path=encoded.path,

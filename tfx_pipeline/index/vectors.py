@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -36,6 +36,19 @@ class Encoded:
     problems: Sequence[report.Problem]
     path: str
 
+    def leave_out(self, item_ids: Collection[str]) -> "Encoded":
+        """Leave items out of the counts and problems, as they are left out of the model.
+
+        What has a vector is not left out, so each of them is missing or broken.
+        """
+        summary = {name: dict(numbers) for name, numbers in self.summary.items()}
+        for problem in self.problems:
+            if problem.item_id in item_ids:
+                summary[problem.modality][problem.kind] -= 1
+                summary[problem.modality]["items"] -= 1
+        problems = [each for each in self.problems if each.item_id not in item_ids]
+        return dataclasses.replace(self, summary=summary, problems=problems)
+
 
 def encode_items(
     extras: Extras,
@@ -45,6 +58,8 @@ def encode_items(
     report_dir: pathlib.Path,
     cache_dir: str | os.PathLike,
     beam_args: Iterable[str] = (),
+    names: Mapping[str, str] | None = None,
+    handles: Mapping[str, str] | None = None,
 ) -> Encoded:
     """Encode new items.
 
@@ -60,6 +75,9 @@ def encode_items(
         report_dir: Where the list of problems goes.
         cache_dir: Folder of encoders and vectors.
         beam_args: Options of the Beam pipeline.
+        names: What the file of items calls canonical columns, where it is another name.
+        handles: What the preset calls the encoder of a modality now, for directories that are no
+            longer where they were at the training.
 
     Returns:
         The vectors, and what is missing.
@@ -69,7 +87,7 @@ def encode_items(
         MissingModalityError: If every content of a modality is unusable.
     """
     config = extras.result.model.config
-    modalities = config.vector_modalities
+    modalities = [_find_moved(each, handles or {}) for each in config.vector_modalities]
     if not modalities:
         return Encoded({}, {}, (), "")
     parsed = [encoding.parse_item(record, modalities) for record in records]
@@ -81,10 +99,11 @@ def encode_items(
     validate_encoders(modalities, encoding.get_encoder_hashes(groups), extras.about.encoders)
     dims = {name: extras.result.catalogue.features[name].shape[1] for name in totals}
     _run_beam(parsed, modalities, groups, dims, folder, report_dir, beam_args)
-    problems = report.load_problems(report_dir)
+    columns = {part.name: (names or {}).get(part.column, part.column) for part in modalities}
+    problems = [_name_column(each, columns) for each in report.load_problems(report_dir)]
     summary = report.load_summary(report_dir)
-    path = str(report_dir / report.PROBLEMS_FILE)
-    _refuse_useless(modalities, totals, summary, problems, path)
+    path = str(report.write_report(report_dir, problems, summary))
+    _refuse_useless(columns, totals, summary, problems, path)
     found = load_vectors(config, [str(folder / f"{_PREFIX}*")], item_ids)
     features = {
         name: vectors
@@ -151,25 +170,47 @@ def _write_report(problems, counts, modalities, folder) -> None:
     report.write_report(folder, problems, report.make_summary(modalities, counts))
 
 
+def _find_moved(modality: Modality, handles: Mapping[str, str]) -> Modality:
+    """Take the encoder's directory from the preset where a project was moved since its training.
+
+    Whether it is the encoder of then, its hash tells.
+    """
+    handle = modality.handle
+    if not os.path.isabs(handle) or os.path.isdir(handle):
+        return modality
+    return dataclasses.replace(modality, handle=handles.get(modality.name) or handle)
+
+
+def _name_column(problem: report.Problem, columns: Mapping[str, str]) -> report.Problem:
+    """Have a problem that concerns no file name the column of the file of items."""
+    if problem.source != report.EMPTY and not _is_of_column(problem):
+        return problem
+    return dataclasses.replace(problem, source=f"column {columns[problem.modality]!r}")
+
+
+def _is_of_column(problem: report.Problem) -> bool:
+    return problem.source.startswith("column ")
+
+
 def _refuse_useless(
-    modalities: Iterable[Modality],
+    columns: Mapping[str, str],
     totals: Mapping[str, int],
     summary: Mapping[str, Any],
     problems: Sequence[report.Problem],
     path: str,
 ) -> None:
     """Refuse a file of which no content can be used, as where the photos lie elsewhere."""
-    for modality in modalities:
-        numbers = summary[modality.name]
+    for name, column in columns.items():
+        numbers = summary[name]
         usable = sum(numbers[key] for key in (report.ENCODED, report.CACHED, report.GIVEN))
-        if totals[modality.name] < 2 or usable:
+        if totals[name] < 2 or usable:
             continue
-        own = [each for each in sorted(problems) if each.modality == modality.name]
-        named = [each for each in own if each.source != report.EMPTY][:3]
+        own = [each for each in sorted(problems) if each.modality == name]
+        named = [each for each in own if not (each.kind == report.MISSING and _is_of_column(each))]
         raise report.MissingModalityError(
-            f"None of the {totals[modality.name]:,} contents that the items name in the column "
-            f"{modality.column!r} can be used:"
-            + "".join(f"\n  - {each}" for each in named)
+            f"None of the {totals[name]:,} contents that the items name in the column {column!r} "
+            "can be used:"
+            + "".join(f"\n  - {each}" for each in named[:3])
             + f"\nThe whole list is {path}. Relative paths are relative to the file of items. "
             "Repair the column, or leave it out to add the items without it."
         )
