@@ -254,7 +254,7 @@ def test_errors_name_the_columns_of_the_file_each_once(write, tmp_path):
         ("hm", "item_id,title,brand\n1,Unknown,Unknown\n", {"title": None, "brand": "Unknown"}),
         ("movielens", "item_id,genres\n1,War|unknown\n", {"genres": ["War"]}),
         ("movielens", "item_id,genres\n1,unknown\n", {"genres": []}),
-        ("toys", "item_id,brand\n1,1.0\n", {"brand": None}),
+        ("toys", "item_id,brand\n1,1\n", {"brand": None}),
         ("planted", "item_id,title,brand\n1,Unknown,1\n", {"title": "Unknown", "brand": "1"}),
     ],
 )
