@@ -19,7 +19,7 @@ rest, and the memory keeps what is left.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.linalg
@@ -109,20 +109,39 @@ def compute_coefficients(
     Returns:
         Float32 `[num_old, num_new]`; a column of zeros for an item of which nothing is known.
     """
+    alpha = np.zeros((len(old), len(new)), np.float32)
+    # Old items must be compared by what the new one has, or one of which little is known would be
+    # as like to many items as these, by all that is known of them, are not like each other.
+    for same, evidence in group_by_evidence(config, catalogue, old, new):
+        alpha[:, same] = _solve(config.new_items, evidence, old, new[same])
+    return alpha
+
+
+def group_by_evidence(
+    config: Config, catalogue: Catalogue, old: np.ndarray, new: np.ndarray
+) -> Iterator[tuple[np.ndarray, list[tuple[float, Features]]]]:
+    """Groups new items by what is known of them.
+
+    Args:
+        config: The model's configuration.
+        catalogue: All items.
+        old: Int `[num_old]`; the mean of their dense vectors is taken off all dense vectors.
+        new: Int `[num_new]`.
+
+    Yields:
+        Indices into `new` of items with the same evidence, and that evidence: for each modality or
+        attribute its weight and the features of all items. Items of which nothing is known are in
+        no group.
+    """
     evidence = [
         (weight, _center(get_evidence(catalogue, name), old))
         for name, weight in get_evidence_weights(config)
     ]
     present = np.array([_has_any(rows)[new] for _, rows in evidence]).T.reshape(len(new), -1)
-    alpha = np.zeros((len(old), len(new)), np.float32)
-    # Old items must be compared by what the new one has, or one of which little is known would be
-    # as like to many items as these, by all that is known of them, are not like each other.
     for pattern in np.unique(present, axis=0):
-        same = np.flatnonzero((present == pattern).all(axis=1))
         shared = [part for part, is_there in zip(evidence, pattern, strict=True) if is_there]
         if shared:
-            alpha[:, same] = _solve(config.new_items, shared, old, new[same])
-    return alpha
+            yield np.flatnonzero((present == pattern).all(axis=1)), shared
 
 
 def _solve(
