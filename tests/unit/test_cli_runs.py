@@ -273,6 +273,10 @@ def test_negative_ranges_and_categories_match():
     assert members["(missing)"].tolist() == [False, False, True]
 
 
+def describe_newest(version):
+    return f"version {version} is now the newest; a running server follows within seconds"
+
+
 def test_rollback_moves_the_newest_version_aside(addrl, tmp_path):
     serving = tmp_path / "planted" / "serving"
     for version in ("3", "5", "20"):
@@ -283,10 +287,10 @@ def test_rollback_moves_the_newest_version_aside(addrl, tmp_path):
     assert code == 0
     retired = tmp_path / "planted" / "retired"
     assert (retired / "20" / "saved_model.pb").read_text() == "20"
-    assert out.splitlines()[-1] == "version 5 is now the newest"
+    assert out.splitlines()[-1] == describe_newest(5)
     assert sorted(path.name for path in serving.iterdir()) == ["3", "5", "draft-9"]
     code, out, _ = addrl("rollback", "planted", "3")
-    assert (code, out.splitlines()[-1]) == (0, "version 3 is now the newest")
+    assert (code, out.splitlines()[-1]) == (0, describe_newest(3))
     code, _, err = addrl("rollback", "planted")
     assert code == 1
     assert err == (
@@ -300,7 +304,7 @@ def test_rollback_does_not_wait_for_a_run(addrl, tmp_path):
         (serving / version).mkdir(parents=True)
     with locks.hold_lock(tmp_path / "planted", "planted"):
         code, out, _ = addrl("rollback", "planted")
-    assert (code, out.splitlines()[-1]) == (0, "version 3 is now the newest")
+    assert (code, out.splitlines()[-1]) == (0, describe_newest(3))
     assert [path.name for path in serving.iterdir()] == ["3"]
 
 
@@ -319,7 +323,7 @@ def test_rollback_lets_somebody_finish_who_changes_the_versions(addrl, tmp_path)
     timer.start()
     code, out, _ = addrl("rollback", "planted")
     timer.join()
-    assert (code, out.splitlines()[-1]) == (0, "version 5 is now the newest")
+    assert (code, out.splitlines()[-1]) == (0, describe_newest(5))
 
 
 def test_rollback_to_several_versions_back(addrl, tmp_path):

@@ -38,7 +38,8 @@ def run(options: argparse.Namespace) -> int:
         for version in choose_versions(place, options.version):
             target = retire(place, version)
             print(f"version {version} moved to {target}")
-    print(f"version {place.list_versions()[0]} is now the newest")
+    newest = place.list_versions()[0]
+    print(f"version {newest} is now the newest; a running server follows within seconds")
     return 0
 
 

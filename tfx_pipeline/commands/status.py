@@ -1,4 +1,4 @@
-"""`addrl status`: which versions there are, which one answers, and what the last run found."""
+"""`addrl status`: which versions there are, which one answers, what the last run found."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     add = subparsers.add_parser(
         "status",
         help="show the pushed versions and which one is served",
-        description="Shows the pushed versions, which one a server answers with, and the last run.",
+        description="Shows the pushed versions, which one a server answers with, and what the last "
+        "finished run found.",
     )
     parser.add_preset(add)
     parser.add_address(add)
@@ -105,10 +106,10 @@ def _print(document: dict[str, Any], place: workspace.Workspace) -> None:
     last = document["last_run"]
     if last:
         figures = ", ".join(
-            f"{name} {value:.4f}" for name, value in sorted(last["metrics"].items())
+            f"{name} {_format(name, value)}" for name, value in sorted(last["metrics"].items())
         )
         verdict = "accepted" if last["passed"] else "refused"
-        console.print(f"last run: {verdict}, {figures}")
+        console.print(f"last finished run: {verdict}, {figures}")
 
 
 def describe_origin(update: Mapping[str, int] | None) -> str:
@@ -125,6 +126,11 @@ def describe_origin(update: Mapping[str, int] | None) -> str:
         return "training"
     count = "1 item" if update["added"] == 1 else f"{update['added']:,} items"
     return f"index update of {update['base']}: {count} added"
+
+
+def _format(name: str, value: float) -> str:
+    # A sum of weights of 1/n, so that it is whole but for rounding.
+    return f"{round(value):,}" if name == "users" else f"{value:.4f}"
 
 
 def _when(place: workspace.Workspace, version: int) -> str:
