@@ -6,6 +6,7 @@ import math
 import os
 import stat
 import threading
+import types
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,8 +15,9 @@ import pytest
 from serving.client import Client
 from serving.errors import ServingError
 from serving.results import Evidence, Explanation, Recommendations, RecommendedItem, VersionStatus
-from tfx_pipeline import cli
+from tfx_pipeline import cli, results
 from tfx_pipeline.commands import asking, recommend
+from tfx_pipeline.index import known
 
 NAMES = ("year", "genre", "residual")
 ITEMS = ("i0", "i1", "i2", "i3", "i4")
@@ -340,6 +342,32 @@ def test_what_no_server_can_take_is_a_mistake_in_one_line(addrl, monkeypatch, wo
     code, out, err = addrl(*words)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert fnmatch.fnmatchcase(err, f"addrl {words[0]}: {message}\n")
+
+
+def test_a_mistyped_value_is_named_with_those_that_there_are(addrl, client, tmp_path, monkeypatch):
+    (tmp_path / "planted" / "serving" / "17").mkdir(parents=True)
+    monkeypatch.setattr(known, "find_values", lambda export: {"genre": ("Comedy", "Drama")})
+
+    def refuse(users, k, **settings):
+        raise ServingError("INVALID_ARGUMENT", "attribute_targets has an unknown value")
+
+    client.recommend = refuse
+    code, _, err = addrl("recommend", "planted", "u1", "--want", "genre=Comdy")
+    assert (code, err) == (
+        2,
+        "addrl recommend: --want: genre has no such value. Received: 'Comdy'. Did you mean "
+        "'Comedy'? It has: Comedy, Drama.\n",
+    )
+    code, _, err = addrl("recommend", "planted", "u1", "--filter", "genre=Drama")
+    assert (code, "attribute_targets has an unknown value" in err) == (2, True)
+
+
+def test_status_shows_what_the_last_finished_run_found(addrl, client, tmp_path, monkeypatch):
+    metrics = {"recall_at_20": 0.3, "users": 1233.9999}
+    found = types.SimpleNamespace(metrics=metrics, passed=True, pushed=True)
+    monkeypatch.setattr(results, "load_last_result", lambda runs, preset: found)
+    out = addrl("status", "planted")[1]
+    assert "last finished run: accepted, recall_at_20 0.3000, users 1,234\n" in out
 
 
 def test_status_names_versions_and_which_one_answers(addrl, client, tmp_path):

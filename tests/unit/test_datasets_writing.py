@@ -104,6 +104,16 @@ def test_touched_directory_is_written_again(tmp_path, damage):
     assert file.read_text() == "whole"
 
 
+def test_the_same_contents_leave_the_files_as_they_were(tmp_path):
+    output = tmp_path / "out"
+    staging.write_directory(output, {"source": 1}, produce)
+    times = {path: path.stat().st_mtime_ns for path in output.iterdir()}
+    times.pop(output / staging.MARKER)
+    assert staging.write_directory(output, {"source": 2}, produce)
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    assert not staging.write_directory(output, {"source": 2}, produce)
+
+
 def test_other_options_write_again(tmp_path):
     output = tmp_path / "out"
     staging.write_directory(output, {"source": 1}, produce)

@@ -11,7 +11,8 @@ from tfx_pipeline.encoders.images import decode_image
 BAD = {
     "text": (b"This is a text, not a photo.", r"not an image in one of .*begins with b'This is a"),
     "truncated": (make_noise(1)[:700], r"a damaged JPEG \(.*truncated"),
-    "header alone": (make_photo("red")[:20], "not an image|damaged JPEG"),
+    "header alone": (make_photo("red")[:20], r"a damaged JPEG \(20 bytes\)"),
+    "first bytes of a webp": (make_photo("red", kind="WEBP")[:14], r"a damaged WEBP \(14 bytes\)"),
     "bomb": (make_bomb(), r"100 megapixels \(10000 x 10000\), more than 50"),
     "larger bomb": (make_bomb(30_000, 30_000), "more than 50"),
     "damaged png": (make_bomb(9, 9)[:-20] + b"x" * 20, "a damaged PNG"),

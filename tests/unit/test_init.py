@@ -270,6 +270,28 @@ def test_a_person_settles_what_no_value_tells(propose):
     assert propose(buys, no_time=True).options.interactions.time == ""
 
 
+def test_a_format_that_the_times_do_not_have_is_refused(propose):
+    buys = make_buys(lambda n: f"2024-01-{n % 9 + 1:02}")
+    with pytest.raises(DataError) as error:
+        propose(buys, time_format="dd/mm/yyyy")
+    assert (
+        "buys.csv, line 2, column 'bought': the time does not have the format of --time-format "
+        "dd/mm/yyyy. Received: '2024-01-01'. It has the format iso; repair it, or leave "
+        "--time-format out, and the formats are found."
+    ) in str(error.value)
+
+
+def test_one_column_cannot_hold_users_and_items(propose):
+    item = propose().options.interactions.item
+    with pytest.raises(DataError) as error:
+        propose(user=item)
+    assert str(error.value) == (
+        "--user-column: 'product' is the only column of buys.csv with ids of the items, those of "
+        "'sku', so it cannot hold the users. Received: 'product'. Name the users' column, out of "
+        "customer, bought."
+    )
+
+
 SPLITS = [
     (make_buys(), "by_time", "as times are good"),
     (make_buys(lambda n: "2024-01-01"), "random", "all within 0 days"),

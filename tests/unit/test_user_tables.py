@@ -20,7 +20,12 @@ from tfx_pipeline.datasets.table_options import (
     Split,
     TableOptions,
 )
-from tfx_pipeline.datasets.table_photos import count_shared_names, find_photo, index_photos
+from tfx_pipeline.datasets.table_photos import (
+    count_shared_names,
+    find_photo,
+    index_photos,
+    name_photo,
+)
 from tfx_pipeline.datasets.table_rows import (
     merge_item,
     merge_pair,
@@ -283,6 +288,27 @@ def test_photos_that_share_a_name_are_found_by_their_paths_alone():
     assert find_photo(index, "old/d/hats/7.jpg", is_path=True) == "d/hats/7.jpg"
     assert find_photo(index, "caps/7.jpg", is_path=True) is None
     assert find_photo(index, "lot/8") is None, "an id with a slash is no path"
+
+
+def test_a_photo_that_is_named_and_not_there_keeps_its_name():
+    index = index_photos("d", [FileInfo("d/7.jpg", 1, "")])
+    names = ("7.jpg", "8.jpg", "s3://b/9.jpg", "", None)
+    named = [name_photo(index, "d/", name) for name in names]
+    assert named == ["d/7.jpg", "d/8.jpg", "s3://b/9.jpg", None, None]
+
+
+def test_a_photo_that_no_item_names_changes_nothing(written, tmp_path):
+    options, _ = written
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "1.jpg").write_bytes(b"photo")
+    options = dataclasses.replace(options, images=Images(str(photos)))
+    dataset, out = make_dataset("tables", options=options), tmp_path / "out"
+    assert dataset.write(None, tmp_path, out)
+    times = {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")}
+    (photos / "nobody.jpg").write_bytes(b"another photo")
+    dataset.write(None, tmp_path, out)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")} == times
 
 
 def test_photos_that_share_a_name_are_counted_aloud(written, tmp_path, caplog):

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tfx_pipeline.commands import workspace
@@ -80,6 +80,26 @@ def validate_names(option: str, names: Iterable[str], known: Sequence[str]) -> N
             raise CommandError(
                 f"{option}: the model has no such attribute. Received: {name!r}."
                 f"{suggest(name, known)} It has: {', '.join(known)}.",
+                USAGE,
+            )
+
+
+def validate_values(
+    option: str, pairs: Iterable[tuple[str, str]], known: Mapping[str, Sequence[str]]
+) -> None:
+    """Raises `CommandError` at the first value that its attribute does not have.
+
+    Args:
+        option: The option that holds the values.
+        pairs: Names and values, as given.
+        known: Values by attribute; one that is not in it is passed over.
+    """
+    for name, value in pairs:
+        values = known.get(name, ())
+        if values and value not in values:
+            raise CommandError(
+                f"{option}: {name} has no such value. Received: {value!r}."
+                f"{suggest(value, values)} It has: {list_some(values)}.",
                 USAGE,
             )
 

@@ -63,13 +63,19 @@ def _add_steering(add: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command."""
+    from serving.errors import ServingError
+
     users = load_users(options.users, options.users_file, bool(options.history))
     place = workspace.Workspace(options.runs, options.preset)
     with asking.connect(options) as client:
         settings = make_settings(options, client)
         asking.validate_history(options, client, options.history)
         asking.check_excluded(options, client, options.exclude)
-        answers = list(ask(client, users, options.k, settings))
+        try:
+            answers = list(ask(client, users, options.k, settings))
+        except ServingError:
+            explain_refusal(options, place)
+            raise
     asking.warn_of_other_versions(options, {answer.model_version for answer in answers})
     if options.csv:
         return _write_csv(options.csv, answers, len(users))
@@ -126,6 +132,21 @@ def make_settings(options: argparse.Namespace, client: Any) -> dict[str, Any]:
         "exclude_ids": options.exclude,
         "exclude_seen": options.exclude_seen,
     }
+
+
+def explain_refusal(options: argparse.Namespace, place: workspace.Workspace) -> None:
+    """Raises `CommandError` where the newest version tells that a value was mistyped.
+
+    Asked after the server refused: one elsewhere may serve another version, and decides.
+    """
+    from tfx_pipeline.index.known import find_values
+
+    versions = place.list_versions()
+    if not versions or not (options.want or options.filter):
+        return
+    values = find_values(place.serving / str(versions[0]))
+    asking.validate_values("--want", options.want, values)
+    asking.validate_values("--filter", options.filter, values)
 
 
 def ask(client: Any, users: Sequence[str], k: int, settings: Mapping[str, Any]) -> Iterator[Any]:

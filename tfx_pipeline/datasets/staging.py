@@ -52,7 +52,8 @@ def write_directory(
             raised, and nothing is left behind.
 
     Returns:
-        True if the directory was written, False if it was up to date.
+        True if the contents were produced, False if they were up to date. What was produced and is
+        what the directory held already, byte for byte, leaves the files as they were.
 
     Raises:
         DataError: If `output_dir` holds files of somebody else.
@@ -70,7 +71,11 @@ def write_directory(
         try:
             produce(partial)
             _write_marker(partial, fingerprint, description)
-            _put_in_place(partial, output)
+            if _holds_the_same(output, partial):
+                # Another source, the same result: the files keep their times, and caches hold.
+                os.replace(partial / MARKER, output / MARKER)
+            else:
+                _put_in_place(partial, output)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return True
@@ -123,6 +128,10 @@ def _is_up_to_date(output: pathlib.Path, fingerprint: str) -> bool:
         return True
     _logger.warning("%s: files were changed since they were written, writing them again", output)
     return False
+
+
+def _holds_the_same(output: pathlib.Path, partial: pathlib.Path) -> bool:
+    return output.is_dir() and _compute_checksums(output) == _compute_checksums(partial)
 
 
 def _compute_checksums(directory: pathlib.Path) -> dict[str, str]:

@@ -34,6 +34,22 @@ def count_shared_names(index: Mapping[str, str]) -> int:
     return sum(index.get(_remove_ending(path.rsplit("/", 1)[-1])) != path for path in paths)
 
 
+def name_photo(photos: Mapping[str, str], directory: str, key: str | None) -> str | None:
+    """Name the photo that a column calls by `key`, whether there is such a file or not.
+
+    Args:
+        photos: What `index_photos` returned.
+        directory: Folder of the photos.
+        key: What the column holds.
+
+    Returns:
+        The photo's path, None where the column names none. A file that is not there keeps its
+        name, so that it can be reported by it.
+    """
+    found = find_photo(photos, key, is_path=True)
+    return found or (f"{directory.rstrip('/')}/{key}" if key else None)
+
+
 def find_photo(photos: Mapping[str, str], key: str | None, is_path: bool = False) -> str | None:
     """Find an item's photo; an address of a file stands for itself.
 

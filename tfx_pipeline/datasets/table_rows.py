@@ -15,7 +15,7 @@ from tfx_pipeline.datasets.table_options import (
     Split,
     TableOptions,
 )
-from tfx_pipeline.datasets.table_photos import find_photo
+from tfx_pipeline.datasets.table_photos import find_photo, name_photo
 from tfx_pipeline.datasets.table_splits import compute_split_by_time
 from tfx_pipeline.datasets.table_times import parse_time
 
@@ -94,8 +94,11 @@ def read_items(
         for name, column in table.columns.items():
             row[name] = parse_column(place, sources[name], given[sources[name]], column)
         if images:
-            key = _parse_text(place, given, images.match) if images.match else item
-            row[images.column] = find_photo(photos, key, is_path=bool(images.match))
+            row[images.column] = (
+                name_photo(photos, images.directory, _parse_text(place, given, images.match))
+                if images.match
+                else find_photo(photos, item)
+            )
         yield item, (tuple(place), row)
 
 

@@ -16,6 +16,13 @@ MAX_MEGAPIXELS = 50
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 _SHOWN_BYTES = 16
+# How a file of each format begins, to tell a damaged photo from what never was one.
+_BEGINNINGS = {
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "TIFF": (b"II*\x00", b"MM\x00*"),
+}
 _WIDE_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -54,10 +61,20 @@ def _open_image(data: bytes) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise ContentError(f"more than {MAX_MEGAPIXELS} megapixels ({_word(error)})") from error
     except Exception as error:  # As above.
+        damaged = _find_format(data)
+        if damaged:
+            raise ContentError(f"a damaged {damaged} ({len(data):,} bytes)") from error
         shown = data[:_SHOWN_BYTES]
         raise ContentError(
             f"not an image in one of the formats {', '.join(FORMATS)}; it begins with {shown!r}"
         ) from error
+
+
+def _find_format(data: bytes) -> str | None:
+    """Find the format that a file claims by its first bytes; None for none of those known."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    return next((name for name, starts in _BEGINNINGS.items() if data.startswith(starts)), None)
 
 
 def _validate_size(image: Image.Image) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tfx_pipeline.datasets import table_values
 from tfx_pipeline.datasets.errors import DataError
+from tfx_pipeline.datasets.table_options import TIME_FORMATS
 from tfx_pipeline.datasets.table_times import parse_time
 from tfx_pipeline.proposals.look import Cell
 
@@ -168,6 +169,38 @@ def find_times(column: str, cells: Sequence[Cell], is_named: bool) -> Times | No
         why.append(reason)
     words = tuple(word for word, _ in formats.most_common())
     return Times(words, "; ".join([f"times written as {', '.join(words)}", *why]))
+
+
+def check_time_format(column: str, cells: Sequence[Cell], time_format: str) -> Times:
+    """Check that a column's times have the format that somebody says they have.
+
+    Args:
+        column: Its name.
+        cells: Its values.
+        time_format: One of `table_options.TIME_FORMATS`.
+
+    Raises:
+        DataError: If a value does not have it.
+    """
+    for cell in cells:
+        try:
+            parse_time(cell.value, (time_format,))
+        except table_values.BadValueError as error:
+            fitting = [word for word in TIME_FORMATS if _has_format(cell.value, word)]
+            remedy = f"It has the format {' or '.join(fitting)}" if fitting else "It has none known"
+            raise DataError(
+                f"{cell.place}, column {column!r}: the time does not have the format of "
+                f"--time-format {time_format}. Received: {cell.value!r}. {remedy}; repair it, or "
+                "leave --time-format out, and the formats are found."
+            ) from error
+    return Times((time_format,), f"format {time_format}, as you said")
+
+
+def _has_format(value: Any, time_format: str) -> bool:
+    try:
+        return parse_time(value, (time_format,)) is not None
+    except table_values.BadValueError:
+        return False
 
 
 def _find_plain_format(value: Any) -> str | None:

@@ -13,18 +13,20 @@ TAKEN = frozenset(("item_id", "title", "id", *RESERVED, EASE, ITEM_KNN))
 # Words by role, in the order of trust. A column is named so if its name is one of them or ends or
 # begins with one.
 USER = ("user", "customer", "client", "visitor", "member", "account", "buyer", "reviewer",
-        "shopper", "person", "patron", "subscriber", "listener", "reader", "uid")  # fmt: skip
+        "shopper", "person", "patron", "subscriber", "listener", "reader", "uid", "kunde",
+        "kunden", "nutzer")  # fmt: skip
 ITEM = ("item", "product", "article", "sku", "asin", "isbn", "movie", "film", "book", "song",
-        "track", "show", "recipe", "listing", "offer", "content", "iid", "good")  # fmt: skip
-TITLE = ("title", "name", "label", "headline")
+        "track", "show", "recipe", "listing", "offer", "content", "iid", "good", "artikel",
+        "produkt")  # fmt: skip
+TITLE = ("title", "name", "label", "headline", "titel", "bezeichnung")
 TIME = ("timestamp", "datetime", "time", "date", "dat", "ts", "created", "bought", "ordered",
-        "purchased", "when", "day", "unixreviewtime", "at")  # fmt: skip
+        "purchased", "when", "day", "unixreviewtime", "at", "datum")  # fmt: skip
 RATING = ("rating", "stars", "score", "overall", "grade", "vote")
 FEEDBACK = ("clicked", "purchased", "liked", "label", "target", "converted", "feedback")
 WEIGHT = ("quantity", "qty", "weight", "plays", "count", "times", "units", "pieces")
-PRICE = ("price", "cost", "amount", "paid", "msrp", "fare")
+PRICE = ("price", "cost", "amount", "paid", "msrp", "fare", "preis")
 BRAND = ("brand", "maker", "manufacturer", "vendor", "label", "publisher", "studio", "author",
-         "artist", "designer", "seller", "supplier")  # fmt: skip
+         "artist", "designer", "seller", "supplier", "marke", "hersteller")  # fmt: skip
 GROUP = ("category", "genre", "type", "class", "department", "section", "group", "kind", "topic",
          "colour", "color", "style", "material", "size", "season", "gender")  # fmt: skip
 COUNTED = ("popularity", "popular", "reviews", "ratings", "sales", "sold", "views", "clicks",

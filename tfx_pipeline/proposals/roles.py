@@ -5,7 +5,13 @@ from collections.abc import Collection, Sequence
 
 from tfx_pipeline.datasets.errors import DataError
 from tfx_pipeline.proposals import names
-from tfx_pipeline.proposals.evidence import Times, count_words, find_numbers, find_times
+from tfx_pipeline.proposals.evidence import (
+    Times,
+    check_time_format,
+    count_words,
+    find_numbers,
+    find_times,
+)
 from tfx_pipeline.proposals.look import TableSample, load_ids
 from tfx_pipeline.suggestions import suggest
 
@@ -147,6 +153,15 @@ def _find_items(
             score += 0.3 * (names.split_name(c) == names.split_name(d))
             if score > best_score:
                 best, best_score = (c, d), score
+    taken = left.get(wishes.user, set())
+    holders = [name for name in unique if taken & right[name]] if best is None else []
+    if holders:
+        raise DataError(
+            f"--user-column: {wishes.user!r} is the only column of {interactions.files[0].path} "
+            f"with ids of the items, those of {holders[0]!r}, so it cannot hold the users. "
+            f"Received: {wishes.user!r}. Name the users' column, out of "
+            f"{', '.join(name for name in interactions.columns if name != wishes.user)}."
+        )
     if best is None:
         raise _make_mismatch(interactions, items, left, right)
     roles.item, roles.id = best
@@ -236,7 +251,7 @@ def _find_time(interactions: TableSample, wishes: Wishes, roles: Roles) -> None:
     for name in [wishes.time] if wishes.time else rest:
         cells = interactions.get_cells(name)
         if wishes.time_format and (wishes.time or names.is_named(name, names.TIME)):
-            times = Times((wishes.time_format,), f"format {wishes.time_format}, as you said")
+            times = check_time_format(name, cells, wishes.time_format)
         else:
             is_named = bool(wishes.time) or names.is_named(name, names.TIME)
             times = find_times(name, cells, is_named)
