@@ -21,6 +21,8 @@ OTHER = "(other)"
 # Parts of a teacher that rest on interactions; every other name is one of content.
 EASE = "ease"
 ITEM_KNN = "item_knn"
+SPECTRAL = "spectral"
+TEACHER_PARTS = (EASE, ITEM_KNN, SPECTRAL)
 
 ENCODERS = ("id", "text", "bag", "hub", "precomputed")
 PREPROCESSINGS = ("none", "wordpiece", "image")
@@ -160,21 +162,26 @@ class StartConfig:
 
     `W` is a blend of EASE (Steck 2019) on the Gram matrix `X' diag(n^-user_exponent) X + sum_s
     weight_s F_s F_s'`, where `F_s` are the L2-normalised rows of a modality or the values of an
-    attribute (side information enters as more "users"), of ItemKNN and of content neighbours.
+    attribute (side information enters as more "users"), of ItemKNN, of a low-pass filter on the
+    graph of users and items, and of content neighbours. In the end `W` becomes `D^-a W D^a`, with
+    `D` the number of users of each item and `a` the `popularity_exponent`.
 
     Args:
         kind: `closed_form`, or `random` for a start without a teacher.
-        blend: Weight of each part of `W` by name: `ease`, `item_knn`, or a modality or attribute
-            for the nearest neighbours by it. Of several, each is first scaled to a mean row sum of
-            1.
+        blend: Weight of each part of `W` by name: `ease`, `item_knn`, `spectral`, or a modality or
+            attribute for the nearest neighbours by it. Of several, each is first scaled to a mean
+            row sum of 1.
         ease_lambda: Ridge of EASE.
         user_exponent: Power of a user's history length by which the user's row is weighted down.
         side_information: Weight of each modality or attribute in the Gram matrix, by name.
         knn_shrink: Of ItemKNN: pulls similarities that rest on few users towards 0.
         knn_exponent: Of ItemKNN: asymmetry of the normalisation; .5 is the cosine.
         knn_neighbours: Of ItemKNN: neighbours kept per item.
+        spectral_rank: Of the low-pass filter: dimensions kept.
         content_neighbours: Of a content part: neighbours kept per item.
         content_power: Of a content part: power of the cosine.
+        popularity_exponent: Above 0, an item counts the less in a history and the more as a
+            recommendation, the more users took it.
         affinity_ridge: Ridge of the regression of `W` on the attribute values.
     """
 
@@ -186,8 +193,10 @@ class StartConfig:
     knn_shrink: float = 30.0
     knn_exponent: float = 0.7
     knn_neighbours: int = 400
+    spectral_rank: int = 128
     content_neighbours: int = 100
     content_power: float = 4.0
+    popularity_exponent: float = 0.0
     affinity_ridge: float = 1.0
 
     def validate(self) -> None:
@@ -198,8 +207,10 @@ class StartConfig:
         _validate_range("start", "knn_shrink", self.knn_shrink, 0.0)
         _validate_range("start", "knn_exponent", self.knn_exponent, 0.0, 1.0)
         _validate_range("start", "knn_neighbours", self.knn_neighbours, 1)
+        _validate_range("start", "spectral_rank", self.spectral_rank, 1)
         _validate_range("start", "content_neighbours", self.content_neighbours, 1)
         _validate_range("start", "content_power", self.content_power, 1e-6)
+        _validate_range("start", "popularity_exponent", self.popularity_exponent, -1.0, 1.0)
         _validate_range("start", "affinity_ridge", self.affinity_ridge, 1e-6)
         for field in ("blend", "side_information"):
             for name, weight in getattr(self, field):
@@ -388,14 +399,14 @@ class Config:
     def _validate_evidence(self) -> None:
         """Validates names that stand for an attribute or for a modality computed from content."""
         known = {*self.attribute_names, *(part.name for part in self.content_modalities)}
-        for name in sorted(known & {EASE, ITEM_KNN}):
+        for name in sorted(known & {*TEACHER_PARTS}):
             raise ValueError(
                 f"{name!r} names a part of the teacher; choose another name for the attribute or "
                 "modality."
             )
         for field, pairs, more in (
             ("start.side_information", self.start.side_information, set()),
-            ("start.blend", self.start.blend, {EASE, ITEM_KNN}),
+            ("start.blend", self.start.blend, {*TEACHER_PARTS}),
             ("new_items.evidence", self.new_items.evidence, set()),
         ):
             for name, _ in pairs:

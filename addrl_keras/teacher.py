@@ -2,22 +2,24 @@
 
 `W` blends what was bought together with what looks alike:
 
-    W = sum_t blend_t W_t / (mean row sum of |W_t|)
+    W = D^-a (sum_t blend_t W_t / (mean row sum of |W_t|)) D^a
 
-where `W_t` is EASE on a Gram matrix with side information, ItemKNN, or the nearest neighbours by
-one modality or attribute.
+where `W_t` is EASE on a Gram matrix with side information, ItemKNN, a low-pass filter on the graph
+of users and items, or the nearest neighbours by one modality or attribute; `D` holds the number of
+users of each item.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import scipy.sparse
+import scipy.sparse.linalg
 
 from addrl_keras.baselines.ease import compute_ease_weights, compute_user_weighted_gram
 from addrl_keras.baselines.item_knn import compute_similarity as compute_co_occurrence
 from addrl_keras.baselines.item_knn import keep_neighbours
 from addrl_keras.catalogue import Catalogue, Features, compute_similarity
-from addrl_keras.config import EASE, ITEM_KNN, StartConfig
+from addrl_keras.config import EASE, ITEM_KNN, SPECTRAL, StartConfig
 
 
 def get_evidence(catalogue: Catalogue, name: str) -> Features:
@@ -66,6 +68,38 @@ def compute_content_neighbours(rows: Features, neighbours: int, power: float) ->
     return similarity
 
 
+def compute_low_pass(history: scipy.sparse.csr_matrix, rank: int) -> np.ndarray:
+    """Computes the projector on the smoothest signals over the items, `V V'`.
+
+    `V` holds the leading right singular vectors of `D_u^-1/2 X D_i^-1/2`, where `D_u` and `D_i` are
+    the numbers of items of each user and of users of each item: two items are alike where many
+    short paths lead from one to the other, not only where users took both.
+
+    Args:
+        history: Binary CSR `X` `[num_users, num_items]`.
+        rank: Vectors kept; fewer where there are fewer users or items.
+
+    Returns:
+        Float32 `[num_items, num_items]` with a zero diagonal.
+
+    Reference:
+        Shen et al., How Powerful is Graph Convolution for Recommendation?, CIKM 2021, section 4
+        (the ideal low-pass filter of GF-CF).
+    """
+    users, items = (
+        scipy.sparse.diags(np.maximum(np.asarray(history.sum(axis=axis)).ravel(), 1.0) ** -0.5)
+        for axis in (1, 0)
+    )
+    normalised = users @ history @ items
+    rank = min(rank, min(history.shape) - 1)
+    # A start of its own, so that the same history gives the same vectors.
+    start = np.ones(min(history.shape)) / min(history.shape)
+    vectors = scipy.sparse.linalg.svds(normalised, k=rank, v0=start)[2].T
+    projector = (vectors @ vectors.T).astype(np.float32)
+    np.fill_diagonal(projector, 0.0)
+    return projector
+
+
 def compute_teacher(
     history: scipy.sparse.csr_matrix, catalogue: Catalogue, start: StartConfig
 ) -> np.ndarray:
@@ -82,6 +116,17 @@ def compute_teacher(
         Float32 `[num_items, num_items]` with a zero diagonal; row: item in the history, column:
         item scored.
     """
+    weights = _compute_blend(history, catalogue, start)
+    if start.popularity_exponent:
+        counts = np.asarray(history.sum(axis=0), dtype=np.float32).ravel()
+        factor = np.maximum(counts, 1.0) ** np.float32(start.popularity_exponent)
+        weights *= factor / factor[:, None]
+    return weights
+
+
+def _compute_blend(
+    history: scipy.sparse.csr_matrix, catalogue: Catalogue, start: StartConfig
+) -> np.ndarray:
     if len(start.blend) == 1:
         return _compute_part(start.blend[0][0], history, catalogue, start)
     total = np.zeros((catalogue.num_items, catalogue.num_items), np.float32)
@@ -101,5 +146,7 @@ def _compute_part(
     if name == ITEM_KNN:
         similarity = compute_co_occurrence(history, start.knn_shrink, start.knn_exponent)
         return keep_neighbours(similarity, start.knn_neighbours).toarray()
+    if name == SPECTRAL:
+        return compute_low_pass(history, start.spectral_rank)
     rows = get_evidence(catalogue, name)
     return compute_content_neighbours(rows, start.content_neighbours, start.content_power)

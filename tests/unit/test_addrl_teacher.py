@@ -8,7 +8,7 @@ from addrl_data import make_config
 
 from addrl_keras.baselines.item_knn import compute_similarity, keep_neighbours
 from addrl_keras.config import StartConfig
-from addrl_keras.teacher import compute_content_neighbours, compute_teacher
+from addrl_keras.teacher import compute_content_neighbours, compute_low_pass, compute_teacher
 
 
 def test_content_neighbours_are_the_nearest_to_a_power():
@@ -38,6 +38,28 @@ def test_a_blend_is_the_weighted_sum_of_parts_of_equal_size(planted):
     )
     np.testing.assert_allclose(compute_teacher(train, catalogue, start), expected, rtol=1e-4)
     assert not np.diag(expected).any()
+
+
+def test_the_low_pass_filter_is_a_projector(planted):
+    train = planted.interactions.train
+    weights = compute_low_pass(train, 5)
+    degrees = [np.maximum(np.asarray(train.sum(axis=axis)).ravel(), 1) for axis in (1, 0)]
+    normalised = train.toarray() / np.sqrt(np.outer(*degrees))
+    _, _, vectors = np.linalg.svd(normalised)
+    expected = vectors[:5].T @ vectors[:5]
+    np.fill_diagonal(expected, 0.0)
+    np.testing.assert_allclose(weights, expected, atol=1e-4)
+    np.testing.assert_array_equal(compute_low_pass(train, 5), weights)
+    assert np.isfinite(compute_low_pass(train, 10_000)).all()
+
+
+def test_the_popularity_exponent_favours_what_many_took(planted):
+    train, catalogue = planted.interactions.train, planted.catalogue
+    plain = compute_teacher(train, catalogue, StartConfig())
+    weights = compute_teacher(train, catalogue, StartConfig(popularity_exponent=0.5))
+    counts = np.maximum(np.asarray(train.sum(axis=0)).ravel(), 1.0)
+    expected = np.diag(counts**-0.5) @ plain @ np.diag(counts**0.5)
+    np.testing.assert_allclose(weights, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_modality_that_no_item_has_adds_nothing(planted):

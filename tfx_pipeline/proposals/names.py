@@ -4,11 +4,11 @@ import re
 import unicodedata
 from collections.abc import Container
 
-from addrl_keras.config import EASE, ITEM_KNN, RESERVED
+from addrl_keras.config import RESERVED, TEACHER_PARTS
 
 # Names that mean something else: canonical columns, the id's modality, chunks, slices, and parts of
 # the teacher. The model refuses them.
-TAKEN = frozenset(("item_id", "title", "id", *RESERVED, EASE, ITEM_KNN))
+TAKEN = frozenset(("item_id", "title", "id", *RESERVED, *TEACHER_PARTS))
 
 # Words by role, in the order of trust. A column is named so if its name is one of them or ends or
 # begins with one.
