@@ -97,10 +97,8 @@ def test_a_file_larger_than_any_photo_is_not_read_whole(tmp_path, monkeypatch):
         read_file(str(tmp_path / "large.jpg"))
 
 
-def test_files_may_be_on_any_filesystem_that_beam_knows():
-    import memory_filesystem
-
-    memory_filesystem.FILES["memory://bucket/photo.jpg"] = make_photo("red")
+def test_files_may_be_on_any_filesystem_that_beam_knows(memory_files):
+    memory_files["memory://bucket/photo.jpg"] = make_photo("red")
     assert read_file("memory://bucket/photo.jpg") == make_photo("red")
     with pytest.raises(ContentError, match="no such file") as caught:
         read_file("memory://bucket/missing.jpg")

@@ -1,7 +1,6 @@
 """`addrl init`: what it guesses, says and refuses."""
 
 import datetime
-import io
 import random
 import re
 
@@ -380,62 +379,18 @@ def test_parquet_with_types_of_its_own(propose, tmp_path):
     assert proposal.options.split.rule == "by_time"
 
 
-@pytest.fixture
-def memory_files():
-    """A file system of Beam's, in memory: stands for a bucket."""
-    from apache_beam.io.filesystem import FileMetadata, FileSystem
-
-    files = {}
-
-    class MemoryFileSystem(FileSystem):
-        @classmethod
-        def scheme(cls):
-            return "bucket"
-
-        def join(self, basepath, *paths):
-            return "/".join((basepath, *paths))
-
-        def split(self, path):
-            return tuple(path.rsplit("/", 1))
-
-        def has_dirs(self):
-            return False
-
-        def _list(self, dir_or_prefix):
-            return [
-                FileMetadata(p, len(b)) for p, b in files.items() if p.startswith(dir_or_prefix)
-            ]
-
-        def open(self, path, mime_type="", compression_type=""):
-            return io.BytesIO(files[path])
-
-        def exists(self, path):
-            return path in files
-
-        def metadata(self, path):
-            return FileMetadata(path, len(files[path]))
-
-        def _unused(self, *arguments, **settings):
-            raise NotImplementedError
-
-        mkdirs = create = copy = rename = size = last_updated = checksum = delete = _unused
-
-    yield files
-    del MemoryFileSystem  # Beam finds it among the subclasses that are alive.
-
-
 def test_tables_may_lie_on_any_file_system_of_beam(memory_files, tmp_path, monkeypatch):
     from tfx_pipeline.datasets import make_dataset
 
     monkeypatch.chdir(tmp_path)
-    memory_files["bucket://b/buys/1.csv"] = make_buys(count=200).encode()
-    memory_files["bucket://b/buys/2.csv"] = make_buys(count=400).encode()
-    memory_files["bucket://b/goods.csv"] = make_goods().encode()
-    arguments = ["--interactions", "bucket://b/buys/*.csv", "--items", "bucket://b/goods.csv"]
+    memory_files["memory://b/buys/1.csv"] = make_buys(count=200).encode()
+    memory_files["memory://b/buys/2.csv"] = make_buys(count=400).encode()
+    memory_files["memory://b/goods.csv"] = make_goods().encode()
+    arguments = ["--interactions", "memory://b/buys/*.csv", "--items", "memory://b/goods.csv"]
     assert cli.main(["init", "remote", *arguments]) == 0
     config = load_project("remote")
     tables = dict(config.dataset_options)["options"]
-    assert tables.interactions.path == "bucket://b/buys/*.csv"
+    assert tables.interactions.path == "memory://b/buys/*.csv"
     make_dataset("tables", options=tables).write(None, tmp_path, tmp_path / "out")
     assert pq.read_table(tmp_path / "out" / "items").num_rows == 32
 

@@ -174,9 +174,7 @@ def test_a_changed_photo_or_encoder_changes_the_fingerprint(tmp_path, modalities
     assert compute((dataclasses.replace(modalities[0], handle=other), modalities[1])) != gone
 
 
-def test_files_elsewhere_are_looked_at_too(modalities):
-    import memory_filesystem
-
+def test_files_elsewhere_are_looked_at_too(modalities, memory_files):
     from tfx_pipeline.components.content_encoder import compute_contents_fingerprint
 
     def compute():
@@ -185,7 +183,7 @@ def test_files_elsewhere_are_looked_at_too(modalities):
     path = "memory://bucket/changing.jpg"
     seen = [compute()]
     for size in (1, 2):
-        memory_filesystem.FILES[path] = b"x" * size
+        memory_files[path] = b"x" * size
         seen.append(compute())
     assert len(set(seen)) == 3
 

@@ -37,17 +37,17 @@ class Encoded:
     path: str
 
     def leave_out(self, item_ids: Collection[str]) -> "Encoded":
-        """Leave items out of the counts and problems, as they are left out of the model.
+        """Leave items out of the counts, as they are left out of the model.
 
-        What has a vector is not left out, so each of them is missing or broken.
+        What has a vector is not left out, so each of them is missing or broken. The problems stay:
+        they are why the items are left out.
         """
         summary = {name: dict(numbers) for name, numbers in self.summary.items()}
         for problem in self.problems:
             if problem.item_id in item_ids:
                 summary[problem.modality][problem.kind] -= 1
                 summary[problem.modality]["items"] -= 1
-        problems = [each for each in self.problems if each.item_id not in item_ids]
-        return dataclasses.replace(self, summary=summary, problems=problems)
+        return dataclasses.replace(self, summary=summary)
 
 
 def encode_items(
