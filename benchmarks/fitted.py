@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import scipy.sparse
 
 from addrl_keras.catalogue import AttributeValues, Catalogue, Interactions
@@ -30,12 +31,15 @@ class Data:
         catalogue: The items with their values and features, as the Trainer saw them.
         interactions: Train and validation.
         test: Binary CSR `[num_users, num_items]`.
+        numbers: Of each numeric attribute, what it is binned from, float `[num_items]`; NaN where
+            it is not known.
     """
 
     config: Config
     catalogue: Catalogue
     interactions: Interactions
     test: scipy.sparse.csr_matrix
+    numbers: Mapping[str, np.ndarray]
 
 
 def load_data(preset: str, runs: Path) -> Data:
@@ -52,7 +56,23 @@ def load_data(preset: str, runs: Path) -> Data:
         )
     result = extras.result
     interactions, test = baselines.load_interactions(place, result.catalogue.item_ids)
-    return Data(result.model.config, result.catalogue, interactions, test)
+    config = result.model.config
+    numbers = load_numbers(place, config, result.catalogue.item_ids)
+    return Data(config, result.catalogue, interactions, test, numbers)
+
+
+def load_numbers(
+    place: workspace.Workspace, config: Config, item_ids: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Loads the numbers of the numeric attributes, in the order of the catalogue."""
+    columns = {part.name: part.column for part in config.attributes if part.kind == "numeric"}
+    table = pq.read_table(place.data / "items", columns=["item_id", *columns.values()])
+    row = {item: i for i, item in enumerate(table["item_id"].to_pylist())}
+    order = [row[item] for item in item_ids]
+    return {
+        name: table[column].to_numpy(zero_copy_only=False).astype(np.float64)[order]
+        for name, column in columns.items()
+    }
 
 
 def compute_bucket(name: str) -> int:

@@ -41,9 +41,22 @@ def hm() -> PipelineConfig:
             ),
         ),
         start=StartConfig(
-            blend=(("ease", 1.0), ("item_knn", 0.3), ("words", 0.05)),
+            blend=(
+                ("ease", 1.0),
+                ("item_knn", 0.3),
+                ("spectral", 0.1),
+                ("words", 0.05),
+                ("image", 0.1),
+            ),
             ease_lambda=100.0,
-            side_information=(("words", 10.0),),
+            side_information=(
+                ("words", 10.0),
+                ("section", 1.0),
+                ("product_type", 1.0),
+                ("colour", 0.5),
+            ),
+            popularity_exponent=0.2,
+            affinity_ridge=10.0,
         ),
         model=ModelConfig(residual_dim=256, memory_size=256),
         # The closed form as it stands: on validation an epoch of gradient training moved NDCG@20

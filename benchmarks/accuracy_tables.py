@@ -1,0 +1,98 @@
+"""The tables of docs/results.md, out of `results/accuracy.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.provenance import load_result
+
+METRICS = ("recall_at_20", "ndcg_at_20")
+# What is compared with the peers; every other system is an ablation.
+TITLES = {
+    "most_popular": "most popular",
+    "item_knn": "ItemKNN",
+    "ease": "EASE",
+    "content_blend": "blend with content, closed form",
+    "tfrs_two_tower": "two-tower as in the TFRS tutorial",
+    "keras_rs_two_tower": "two-tower as in the keras-rs example",
+    "paper": "AD-DRL, the paper's recipe",
+    "default": "**AD-DRL, our default**",
+}
+
+
+def make_table(data: str) -> str:
+    """One data set: our presets beside the baselines.
+
+    Args:
+        data: Name of the preset.
+    """
+    result = load_result("accuracy")
+    rows = [row for row in result["rows"] if row["data"] == data]
+    lines = ["| system | Recall@20 | NDCG@20 | seeds | seconds |", "|---|---|---|---|---|"]
+    for name, title in TITLES.items():
+        own = [row for row in rows if row["system"] == name]
+        if own:
+            figures = " | ".join(_word_seeds(own, metric) for metric in METRICS)
+            seeds = len({row["seed"] for row in own})
+            seconds = np.mean([row["seconds"] for row in own])
+            lines.append(f"| {title} | {figures} | {seeds} | {seconds:.0f} |")
+    return "\n".join([*lines, "", _describe(rows)])
+
+
+def make_ablations(data: str) -> str:
+    """One data set: what each change of our model gives or takes.
+
+    Args:
+        data: Name of the preset.
+    """
+    result = load_result("accuracy")
+    lines = [
+        "| changed | Recall@20 | difference | NDCG@20 | difference |",
+        "|---|---|---|---|---|",
+    ]
+    found: dict[str, dict[str, str]] = {}
+    for row in result["differences"]:
+        if row["data"] == data and row["system"] not in TITLES:
+            value = next(
+                each["value"]
+                for each in result["rows"]
+                if all(each[key] == row[key] for key in ("data", "system", "metric"))
+            )
+            found.setdefault(row["system"], {})[row["metric"]] = (
+                f"{value:.4f} | {_word_difference(row)}"
+            )
+    lines += [
+        f"| {name.replace('_', ' ')} | {' | '.join(figures[metric] for metric in METRICS)} |"
+        for name, figures in sorted(found.items())
+    ]
+    note = (
+        "One seed. In brackets the 95 % interval of a paired bootstrap over the test users; bold "
+        "where it leaves out 0."
+    )
+    return "\n".join([*lines, "", note])
+
+
+def _word_seeds(rows: Iterable[dict[str, Any]], metric: str) -> str:
+    values = [row["value"] for row in rows if row["metric"] == metric]
+    if len(values) == 1:
+        return f"{values[0]:.4f}"
+    return f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
+
+
+def _word_difference(row: dict[str, Any]) -> str:
+    word = f"{row['difference']:+.4f}"
+    word = f"**{word}**" if row["is_real"] else word
+    return f"{word} ({row['low']:+.4f} to {row['high']:+.4f})"
+
+
+def _describe(rows: list[dict[str, Any]]) -> str:
+    commits = ", ".join(sorted({row["commit"] for row in rows}))
+    machines = ", ".join(sorted({row["machine"] for row in rows}))
+    return (
+        "Test, full ranking; chosen on validation, fitted on train and validation; ±: standard "
+        f"deviation over the seeds. Seconds: choosing, fitting and ranking. Commit {commits}; "
+        f"{machines}."
+    )

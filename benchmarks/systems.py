@@ -1,0 +1,137 @@
+"""The systems that the accuracy benchmark compares, and how a list of theirs is scored."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from addrl_keras.catalogue import Catalogue
+from addrl_keras.config import Config
+from addrl_keras.metrics import ranking
+from benchmarks import ablations
+from benchmarks.fitted import Data, K
+
+_BATCH = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """What makes a list of recommendations for every user.
+
+    Attributes:
+        recommend: From a seed to lists, int `[num_users, K]`, of the items' positions in the
+            catalogue, -1 where a list is short.
+        repeats: Whether other seeds are measured too.
+    """
+
+    recommend: Callable[[int], np.ndarray]
+    repeats: bool = False
+
+
+def make_systems(preset: str, data: Data) -> dict[str, System]:
+    """Makes the systems of a preset, by name.
+
+    Args:
+        preset: Name of the preset.
+        data: Its data.
+
+    Returns:
+        `default`, the preset as it is; `paper`, where there is a preset of the paper's recipe on
+        the same data; the baselines; and the ablations of the preset.
+    """
+    from addrl_keras.baselines import BASELINES
+    from tfx_pipeline.configs import get_preset
+    from tfx_pipeline.presets import PRESETS
+
+    systems = {"default": _make_own(data, data.config, data.catalogue, repeats=True)}
+    if f"{preset}-paper" in PRESETS:
+        config = get_preset(f"{preset}-paper").model
+        systems["paper"] = _make_own(data, config, data.catalogue, repeats=True)
+    for name in BASELINES:
+        systems[name] = _make_baseline(data, name)
+    for name, (config, catalogue) in ablations.make_ablations(data).items():
+        systems[name] = _make_own(data, config, catalogue)
+    return systems
+
+
+def _make_own(data: Data, config: Config, catalogue: Catalogue, repeats: bool = False) -> System:
+    def recommend(seed: int) -> np.ndarray:
+        from addrl_keras import fit
+
+        training = dataclasses.replace(config.training, seed=seed)
+        seeded = dataclasses.replace(config, training=training)
+        return recommend_as_served(fit(seeded, catalogue, data.interactions))
+
+    return System(recommend, repeats)
+
+
+def _make_baseline(data: Data, name: str) -> System:
+    def recommend(seed: int) -> np.ndarray:
+        from addrl_keras.baselines import tune
+
+        baseline = tune(name, data.interactions, data.catalogue, seed=seed)
+        users, ranked = ranking.rank_users(
+            baseline.score, data.interactions.known, data.test, K, pass_users=True
+        )
+        lists = np.full((data.test.shape[0], K), ranking.PADDING)
+        lists[users] = ranked
+        return lists
+
+    return System(recommend, repeats=name in LEARNT)
+
+
+def recommend_as_served(result: Any) -> np.ndarray:
+    """Writes a fitted model's SavedModel and asks its `recommend` for every known user's list.
+
+    Args:
+        result: A `FitResult`.
+
+    Returns:
+        Int `[num_users, K]`, positions in the catalogue.
+    """
+    import tensorflow as tf
+
+    from addrl_keras import write_saved_model
+    from addrl_keras.signatures import make_neutral_inputs
+
+    catalogue, users = result.catalogue, result.interactions.user_ids
+    position = {item.encode(): i for i, item in enumerate(catalogue.item_ids)}
+    position[b""] = ranking.PADDING
+    neutral = make_neutral_inputs(len(result.model.config.chunk_names), catalogue.num_items)
+    inputs = {**neutral["recommend"], "k": tf.constant(K)}
+    lists = []
+    with tempfile.TemporaryDirectory() as folder:
+        write_saved_model(result, folder)
+        recommend = tf.saved_model.load(folder).signatures["recommend"]
+        for start in range(0, len(users), _BATCH):
+            answer = recommend(**inputs, user_id=tf.constant(users[start : start + _BATCH]))
+            lists += [[position[item] for item in row] for row in answer["item_ids"].numpy()]
+    return np.array(lists)
+
+
+def score_lists(lists: np.ndarray, data: Data) -> dict[str, np.ndarray]:
+    """Scores lists user by user: standard NDCG, over the users with a known and a test item.
+
+    Args:
+        lists: Int `[num_users, K]`, positions in the catalogue, -1 where a list is short.
+        data: What is known and what should be found.
+
+    Returns:
+        `recall_at_20` and `ndcg_at_20`, float64 `[users that count]`.
+
+    Raises:
+        ValueError: A list has an item that its user is known to have.
+    """
+    known = data.interactions.known
+    if ranking.compute_hits(lists, known).any():
+        raise ValueError("A list has an item that its user is known to have.")
+    counted = (known.getnnz(axis=1) > 0) & (data.test.getnnz(axis=1) > 0)
+    relevant = data.test[counted]
+    return {
+        "recall_at_20": ranking.compute_recall_at_k(lists[counted], relevant),
+        "ndcg_at_20": ranking.compute_ndcg_at_k(lists[counted], relevant),
+    }
