@@ -39,7 +39,7 @@ class Data:
     catalogue: Catalogue
     interactions: Interactions
     test: scipy.sparse.csr_matrix
-    numbers: Mapping[str, np.ndarray]
+    numbers: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 def load_data(preset: str, runs: Path) -> Data:

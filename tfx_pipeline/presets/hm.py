@@ -43,8 +43,8 @@ def hm() -> PipelineConfig:
         start=StartConfig(
             blend=(
                 ("ease", 1.0),
-                ("item_knn", 0.3),
-                ("spectral", 0.1),
+                ("item_knn", 0.15),
+                ("spectral", 0.4),
                 ("words", 0.05),
                 ("image", 0.1),
             ),
@@ -55,6 +55,7 @@ def hm() -> PipelineConfig:
                 ("product_type", 1.0),
                 ("colour", 0.5),
             ),
+            spectral_rank=64,
             popularity_exponent=0.2,
             affinity_ridge=10.0,
         ),

@@ -5,7 +5,7 @@ from tfx_pipeline.configs import GateConfig, PipelineConfig
 
 
 def toys() -> PipelineConfig:
-    """Amazon Toys and Games, the authors' split: brand, category, popularity; keywords.
+    """Amazon Toys and Games, the authors' split: brand, category, popularity; keywords and shelves.
 
     Command: `addrl run toys --data DIR`. Expected on 2 cores: 10 minutes, from the cache a minute.
     Expected metric: Recall@20 .154, NDCG@20 .091 (most popular: .024, .013).
@@ -20,8 +20,14 @@ def toys() -> PipelineConfig:
         modalities=(
             Modality("id", encoder="id"),
             Modality("words", "keywords", encoder="text"),
+            Modality("shelves", "category_path", encoder="bag"),
         ),
-        start=StartConfig(side_information=(("words", 5.0), ("brand", 3.0))),
+        start=StartConfig(
+            blend=(("ease", 1.0), ("spectral", 0.2)),
+            ease_lambda=100.0,
+            side_information=(("words", 4.0), ("brand", 2.5), ("shelves", 1.0)),
+            spectral_rank=256,
+        ),
         model=ModelConfig(residual_dim=256, memory_size=256),
         # The closed form as it stands, as for `hm`.
         training=TrainingConfig(epochs=0),
