@@ -106,7 +106,9 @@ class EASE(Baseline):
         self._weights = compute_ease_weights(gram, self.ridge)
         return self
 
-    def score(self, history: scipy.sparse.csr_matrix) -> np.ndarray:
+    def score(
+        self, history: scipy.sparse.csr_matrix, users: np.ndarray | None = None
+    ) -> np.ndarray:
         """Returns `history @ W`. See `Baseline.score`."""
         return np.asarray(history @ self._weights, dtype=np.float32)
 

@@ -94,7 +94,9 @@ class ItemKNN(Baseline):
         self._weights = keep_neighbours(similarity, self.neighbours)
         return self
 
-    def score(self, history: scipy.sparse.csr_matrix) -> np.ndarray:
+    def score(
+        self, history: scipy.sparse.csr_matrix, users: np.ndarray | None = None
+    ) -> np.ndarray:
         """Returns the sums of similarities over the history. See `Baseline.score`."""
         return np.asarray((history @ self._weights).toarray(), dtype=np.float32)
 

@@ -22,7 +22,9 @@ class MostPopular(Baseline):
         self._counts = np.asarray(known.sum(axis=0), dtype=np.float32).ravel()
         return self
 
-    def score(self, history: scipy.sparse.csr_matrix) -> np.ndarray:
+    def score(
+        self, history: scipy.sparse.csr_matrix, users: np.ndarray | None = None
+    ) -> np.ndarray:
         """Returns the counts, whatever the history. See `Baseline.score`."""
         return np.tile(self._counts, (history.shape[0], 1))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,13 +12,15 @@ import numpy as np
 import scipy.sparse
 
 from addrl_keras.baselines.base import Baseline
+from addrl_keras.baselines.content_blend import ContentBlend
 from addrl_keras.baselines.ease import EASE
 from addrl_keras.baselines.item_knn import ItemKNN
 from addrl_keras.baselines.most_popular import MostPopular
-from addrl_keras.catalogue import Interactions
+from addrl_keras.baselines.tfrs_two_tower import TfrsTwoTower
+from addrl_keras.catalogue import Catalogue, Interactions
+from addrl_keras.config import StartConfig
 from addrl_keras.metrics.ranking import (
     compute_ndcg_at_k,
-    compute_ranking_metrics,
     compute_recall_at_k,
     compute_sliced_metrics,
     rank_users,
@@ -29,23 +32,68 @@ WEIGHTED_RIDGES = (10.0, 30.0, 100.0)
 LARGE_CATALOGUE = 8000
 
 
-def make_candidates(num_items: int) -> dict[str, list[Baseline]]:
-    """Makes the grid of each baseline, by name.
+# What every run is compared with, in seconds; the others are fitted on request.
+QUICK = ("most_popular", "item_knn", "ease")
+BASELINES = (*QUICK, "content_blend", "tfrs_two_tower")
+# Those whose result hangs on a seed.
+LEARNT = ("tfrs_two_tower",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What a baseline of content rests on.
+
+    Attributes:
+        catalogue: The items with their content.
+        start: What their blend was chosen to be.
+    """
+
+    catalogue: Catalogue
+    start: StartConfig
+
+
+def make_candidates(
+    name: str, num_items: int, content: Content | None = None, seed: int = 0
+) -> list[Baseline]:
+    """Makes the grid of a baseline.
 
     Args:
+        name: One of `BASELINES`.
         num_items: Size of the catalogue; above `LARGE_CATALOGUE` the grids are coarser.
+        content: Needed by `content_blend`.
+        seed: Of those that have one.
+
+    Raises:
+        ValueError: There is no baseline of that name, or it lacks its content.
     """
     coarse = num_items > LARGE_CATALOGUE
-    neighbours: list[Baseline] = [
-        ItemKNN(shrink, count, exponent)
-        for shrink in ((0.0, 30.0) if coarse else (0.0, 10.0, 30.0))
-        for count in ((100,) if coarse else (20, 50, 100, 200))
-        for exponent in (0.5, 0.7, 0.9)
-    ]
-    # Weighting long users down shrinks the Gram matrix, and the ridge with it.
-    ease: list[Baseline] = [EASE(ridge) for ridge in ((100.0, 300.0) if coarse else RIDGES)]
-    ease += [EASE(ridge, user_exponent=0.5) for ridge in ((30.0,) if coarse else WEIGHTED_RIDGES)]
-    return {"most_popular": [MostPopular()], "item_knn": neighbours, "ease": ease}
+    if name == "most_popular":
+        return [MostPopular()]
+    if name == "item_knn":
+        return [
+            ItemKNN(shrink, count, exponent)
+            for shrink in ((0.0, 30.0) if coarse else (0.0, 10.0, 30.0))
+            for count in ((100,) if coarse else (20, 50, 100, 200))
+            for exponent in (0.5, 0.7, 0.9)
+        ]
+    if name == "ease":
+        ridges, weighted = ((100.0, 300.0), (30.0,)) if coarse else (RIDGES, WEIGHTED_RIDGES)
+        # Weighting long users down shrinks the Gram matrix, and the ridge with it.
+        long_down = [EASE(ridge, user_exponent=0.5) for ridge in weighted]
+        return [*(EASE(ridge) for ridge in ridges), *long_down]
+    if name == "tfrs_two_tower":
+        return [
+            TfrsTwoTower(dim, rate, batch_size=size, seed=seed)
+            for dim in (32, 128)
+            for rate in (0.1, 0.5)
+            for size in (1024, 8192)
+        ]
+    if name == "content_blend" and content is not None:
+        # Its weights were chosen on validation with those of our model.
+        return [ContentBlend(content.start, content.catalogue)]
+    if name == "content_blend":
+        raise ValueError("content_blend needs the content of the items. Received: content=None")
+    raise ValueError(f"name must be one of {', '.join(BASELINES)}. Received: {name!r}")
 
 
 def tune(candidates: Iterable[Baseline], interactions: Interactions, k: int = 20) -> Baseline:
@@ -67,7 +115,10 @@ def tune(candidates: Iterable[Baseline], interactions: Interactions, k: int = 20
         raise ValueError("tune needs at least one candidate. Received: none")
     best = candidates[0]
     if len(candidates) > 1:
-        best = max(candidates, key=lambda candidate: _validate(candidate, interactions, k))
+        _, best = max(
+            (candidate.validate(interactions, k) for candidate in candidates),
+            key=lambda found: found[0],
+        )
     return copy.copy(best).fit(interactions.known)
 
 
@@ -76,6 +127,8 @@ def evaluate_baselines(
     test: scipy.sparse.csr_matrix,
     k: int = 20,
     slices: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+    names: Iterable[str] = QUICK,
+    content: Content | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Tunes each baseline on validation and measures it on test.
 
@@ -84,15 +137,18 @@ def evaluate_baselines(
         test: Binary CSR `[num_users, num_items]`, over the same users and items.
         k: Length of the lists.
         slices: For each attribute and value, bool `[num_items]`: the items that have it.
+        names: Which of `BASELINES`.
+        content: Needed by `content_blend`.
 
     Returns:
-        By name (`most_popular`, `item_knn`, `ease`): `recall_at_K`, `ndcg_at_K`, `num_users`,
-        `hyperparameters`, `seconds`, and `slices`, the two metrics by attribute and value where
-        there are test items; in plain Python values that JSON can hold.
+        By name: `recall_at_K`, `ndcg_at_K`, `num_users`, `hyperparameters`, `seconds`, and
+        `slices`, the two metrics by attribute and value where there are test items; in plain Python
+        values that JSON can hold.
     """
     results: dict[str, dict[str, Any]] = {}
-    for name, candidates in make_candidates(interactions.train.shape[1]).items():
+    for name in names:
         start = time.monotonic()
+        candidates = make_candidates(name, interactions.train.shape[1], content)
         baseline = tune(candidates, interactions, k)
         results[name] = {
             **_measure(baseline, interactions.known, test, k, slices or {}),
@@ -109,7 +165,7 @@ def _measure(
     k: int,
     slices: Mapping[str, Mapping[str, np.ndarray]],
 ) -> dict[str, Any]:
-    users, ranked = rank_users(baseline.score, known, test, k)
+    users, ranked = rank_users(baseline.score, known, test, k, pass_users=True)
     relevant = test[users]
     return {
         f"recall_at_{k}": float(compute_recall_at_k(ranked, relevant).mean()),
@@ -124,10 +180,3 @@ def _measure(
             for attribute, values in slices.items()
         },
     }
-
-
-def _validate(candidate: Baseline, interactions: Interactions, k: int) -> float:
-    """Returns NDCG@k on validation of a copy, so that its weights are freed at once."""
-    fitted = copy.copy(candidate).fit(interactions.train)
-    metrics = compute_ranking_metrics(fitted.score, interactions.train, interactions.validation, k)
-    return float(metrics[f"ndcg_at_{k}"])

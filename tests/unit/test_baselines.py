@@ -1,5 +1,6 @@
 """Baselines against closed forms and plain numpy."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -8,15 +9,21 @@ import scipy.sparse
 
 from addrl_keras.baselines import (
     EASE,
+    QUICK,
+    Content,
     ItemKNN,
     MostPopular,
+    TfrsTwoTower,
     compute_ease_weights,
     evaluate_baselines,
+    make_candidates,
     tune,
 )
 from addrl_keras.baselines.ease import compute_user_weighted_gram
 from addrl_keras.baselines.item_knn import compute_similarity, keep_neighbours
+from addrl_keras.baselines.tuning import LARGE_CATALOGUE
 from addrl_keras.catalogue import Interactions, binarize
+from addrl_keras.metrics.ranking import compute_ranking_metrics
 
 
 def _csr(rows):
@@ -169,12 +176,53 @@ def test_baselines_find_the_planted_groups(planted):
 
 
 def test_large_catalogues_have_coarser_grids():
-    from addrl_keras.baselines.tuning import LARGE_CATALOGUE, make_candidates
+    for name in QUICK:
+        fine, coarse = (
+            [each.hyperparameters for each in make_candidates(name, size)]
+            for size in (LARGE_CATALOGUE, LARGE_CATALOGUE + 1)
+        )
+        assert 1 <= len(coarse) <= len(fine) and all(one in fine for one in coarse)
 
-    fine, coarse = make_candidates(LARGE_CATALOGUE), make_candidates(LARGE_CATALOGUE + 1)
-    assert set(fine) == set(coarse)
-    for name, candidates in coarse.items():
-        shown = [candidate.hyperparameters for candidate in candidates]
-        assert 1 <= len(shown) <= len(fine[name])
-        every = [candidate.hyperparameters for candidate in fine[name]]
-        assert all(one in every for one in shown)
+
+def test_a_grid_that_cannot_be_made_says_why():
+    with pytest.raises(ValueError, match="content_blend needs the content"):
+        make_candidates("content_blend", 10)
+    with pytest.raises(ValueError, match=r"one of most_popular, .*Received: 'svd'"):
+        make_candidates("svd", 10)
+
+
+def test_the_content_blend_is_our_teacher_undivided():
+    from addrl_data import make_planted
+
+    from addrl_keras.config import StartConfig
+    from addrl_keras.teacher import compute_teacher
+
+    data = make_planted()
+    start = StartConfig(blend=(("ease", 1.0), ("title", 0.2)), side_information=(("genre", 2.0),))
+    content = Content(data.catalogue, start)
+    baseline = tune(make_candidates("content_blend", 40, content), data.interactions)
+    known = data.interactions.known
+    expected = known @ compute_teacher(known, data.catalogue, start)
+    np.testing.assert_allclose(baseline.score(known), expected, rtol=1e-5)
+    assert baseline.hyperparameters["ease_lambda"] == start.ease_lambda
+
+
+def test_the_two_tower_of_tfrs_learns_and_repeats_itself(planted):
+    interactions, test = planted
+    candidate = TfrsTwoTower(dim=8, learning_rate=0.5, batch_size=64, seed=1)
+    figure, chosen = candidate.validate(interactions, 5)
+    assert figure > 0.4 and chosen.epochs % candidate.STEP == 0
+    assert not hasattr(chosen, "_items")
+    first, again = (
+        chosen.fit(interactions.known) for chosen in (chosen, dataclasses.replace(chosen))
+    )
+    users = np.arange(80)
+    scores = first.score(interactions.known, users)
+    np.testing.assert_allclose(again.score(interactions.known, users), scores, rtol=1e-5)
+    found = compute_ranking_metrics(first.score, interactions.known, test, 5, pass_users=True)
+    popular = compute_ranking_metrics(
+        MostPopular().fit(interactions.known).score, interactions.known, test, 5
+    )
+    assert found["recall_at_5"] > 1.3 * popular["recall_at_5"]
+    with pytest.raises(ValueError, match="needs users"):
+        first.score(interactions.known)

@@ -1,4 +1,4 @@
-"""The benchmark of accuracy: what it changes, how it scores, and which differences it calls real."""
+"""The benchmark of accuracy: what it changes, how it scores, which differences it calls real."""
 
 import dataclasses
 

@@ -13,6 +13,7 @@ import pytest
 from serving.results import Recommendations, RecommendedItem
 from tfx_pipeline import cli, local_runner, locks
 from tfx_pipeline.commands import baselines, demo, workspace
+from tfx_pipeline.commands.errors import CommandError
 from tfx_pipeline.configs import get_preset
 from tfx_pipeline.results import ComponentRun, PipelineError, RunResult, Verdict, write_result
 
@@ -229,6 +230,28 @@ def test_baselines_are_kept_until_the_data_change(data, monkeypatch):
     pq.write_table(pa.table(table), data.data / "interactions" / "train" / "b.parquet")
     baselines.load_baselines(config, data)
     assert len(calls) == 3
+
+
+def test_evaluate_knows_every_baseline_by_name(data):
+    from addrl_keras.baselines import BASELINES, QUICK
+    from tfx_pipeline.commands import evaluate, metrics
+
+    assert ("addrl", *BASELINES) == evaluate.MODELS and evaluate.QUICK == QUICK
+    assert set(metrics.BASELINE_NAMES) == set(BASELINES)
+
+
+def test_another_baseline_is_added_to_what_is_kept(data):
+    config = get_preset("planted")
+    quick = baselines.load_baselines(config, data)
+    found = baselines.load_baselines(config, data, names=("tfrs_two_tower",))
+    assert set(found) == {"tfrs_two_tower"} and found["tfrs_two_tower"]["hyperparameters"]["dim"]
+    assert baselines.load_baselines(config, data) == quick
+    assert set(json.loads(data.baselines.read_text())["baselines"]) == {*quick, *found}
+
+
+def test_a_blend_with_content_needs_a_pushed_version(data):
+    with pytest.raises(CommandError, match=r"holds no version.*addrl run planted"):
+        baselines.load_baselines(get_preset("planted"), data, names=("content_blend",))
 
 
 def test_evaluate_shows_one_baseline_with_what_was_chosen(addrl, data):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import scipy.sparse
 
-from addrl_keras.baselines import evaluate_baselines
+from addrl_keras.baselines import QUICK, Content, evaluate_baselines
 from addrl_keras.catalogue import Interactions, binarize, make_interactions
 from tfx_pipeline.commands import workspace
 from tfx_pipeline.commands.errors import CommandError
@@ -21,6 +21,7 @@ from tfx_pipeline.fingerprint import compute_module_fingerprint
 # What the model calls the absent and the rare values when an evaluation is sliced by them.
 MISSING = "(missing)"
 OTHER = "(other)"
+CONTENT_BLEND = "content_blend"
 _CODE = ("addrl_keras.baselines", "addrl_keras.metrics.ranking", "addrl_keras.catalogue", __name__)
 _NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 _RANGE = re.compile(rf"(?P<low>{_NUMBER})(?:(?:-|\.\.)(?P<high>{_NUMBER}))?\Z")
@@ -31,6 +32,7 @@ def load_baselines(
     place: workspace.Workspace,
     slices: Mapping[str, Sequence[str]] | None = None,
     report: Callable[[str], None] = lambda line: None,
+    names: Iterable[str] = QUICK,
 ) -> dict[str, Any]:
     """Loads what the baselines reach on the test split, or computes it.
 
@@ -39,19 +41,37 @@ def load_baselines(
         place: The folder of the preset, with the canonical tables.
         slices: Values by attribute to measure the baselines on, besides all items.
         report: Called with a line before anything is computed.
+        names: Which baselines.
 
     Returns:
         See `addrl_keras.baselines.evaluate_baselines`.
 
     Raises:
-        CommandError: There are no canonical tables.
+        CommandError: There are no canonical tables, or a baseline needs the content of the items
+            and no version is pushed.
     """
+    names = tuple(names)
     slices = {name: list(values) for name, values in (slices or {}).items()}
     fingerprint = compute_data_fingerprint(place, f"{config.k} {slices}")
     kept = workspace.load_json(place.baselines)
+    found: dict[str, Any] = {}
     if isinstance(kept, dict) and kept.get("fingerprint") == fingerprint:
-        return kept["baselines"]
-    report("measuring the baselines ...")
+        found = kept["baselines"]
+    # The blend rests on more than the tables; it is quick, and measured anew each time.
+    missing = [name for name in names if name not in found or name == CONTENT_BLEND]
+    if missing:
+        report("measuring the baselines ...")
+        found = {**found, **_measure(config, place, slices, missing)}
+        workspace.write_json(place.baselines, {"fingerprint": fingerprint, "baselines": found})
+    return {name: found[name] for name in names}
+
+
+def _measure(
+    config: PipelineConfig,
+    place: workspace.Workspace,
+    slices: Mapping[str, Sequence[str]],
+    names: Sequence[str],
+) -> dict[str, Any]:
     items = _load_table(place, "items")
     order = np.argsort(np.array(items["item_id"], dtype=object))
     item_ids = tuple(items["item_id"][i] for i in order)
@@ -61,9 +81,29 @@ def load_baselines(
         name: match_values([items[columns[name]][i] for i in order], values)
         for name, values in slices.items()
     }
-    baselines = evaluate_baselines(interactions, test, config.k, members)
-    workspace.write_json(place.baselines, {"fingerprint": fingerprint, "baselines": baselines})
-    return baselines
+    content = _load_content(config, place, item_ids) if CONTENT_BLEND in names else None
+    return evaluate_baselines(interactions, test, config.k, members, names, content)
+
+
+def _load_content(
+    config: PipelineConfig, place: workspace.Workspace, item_ids: tuple[str, ...]
+) -> Content:
+    """Loads the items' content as the newest pushed model was fitted on it."""
+    from tfx_pipeline.index.extras import load_extras  # Keras, for which one waits.
+
+    versions = place.list_versions()
+    if not versions:
+        raise CommandError(
+            f"{place.serving} holds no version, and {CONTENT_BLEND} rests on the content that the "
+            f"model was fitted on. Train with `addrl run {place.preset}`."
+        )
+    catalogue = load_extras(place.serving / str(versions[0])).result.catalogue
+    if catalogue.item_ids != item_ids:
+        raise CommandError(
+            f"The items of version {versions[0]} are not those of the tables, as after `addrl "
+            f"index add`. Roll it back, or train again with `addrl run {place.preset}`."
+        )
+    return Content(catalogue, config.model.start)
 
 
 def load_interactions(

@@ -8,7 +8,13 @@ from typing import Any
 from tfx_pipeline.configs import PipelineConfig
 
 NUM_SLICES = 2
-BASELINE_NAMES = {"most_popular": "most popular", "item_knn": "ItemKNN", "ease": "EASE"}
+BASELINE_NAMES = {
+    "most_popular": "most popular",
+    "item_knn": "ItemKNN",
+    "ease": "EASE",
+    "content_blend": "closed-form blend with content",
+    "tfrs_two_tower": "two-tower of the TFRS tutorial",
+}
 
 
 def choose_slices(

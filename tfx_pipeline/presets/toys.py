@@ -8,7 +8,7 @@ def toys() -> PipelineConfig:
     """Amazon Toys and Games, the authors' split: brand, category, popularity; keywords and shelves.
 
     Command: `addrl run toys --data DIR`. Expected on 2 cores: 10 minutes, from the cache a minute.
-    Expected metric: Recall@20 .154, NDCG@20 .091 (most popular: .024, .013).
+    Expected metric: Recall@20 .163, NDCG@20 .103 (EASE: .123, .081).
     """
     model = Config(
         attributes=(
@@ -38,5 +38,5 @@ def toys() -> PipelineConfig:
         schema="toys",
         model=model,
         # Below EASE (.123, .081) there is nothing worth serving.
-        gates=GateConfig(min_recall=0.140, min_ndcg=0.084),
+        gates=GateConfig(min_recall=0.150, min_ndcg=0.095),
     )
