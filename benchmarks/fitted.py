@@ -70,9 +70,16 @@ def load_numbers(
     row = {item: i for i, item in enumerate(table["item_id"].to_pylist())}
     order = [row[item] for item in item_ids]
     return {
-        name: table[column].to_numpy(zero_copy_only=False).astype(np.float64)[order]
+        name: np.array([_get_number(value) for value in table[column].to_pylist()])[order]
         for name, column in columns.items()
     }
+
+
+def _get_number(value: float | list[float] | None) -> float:
+    """Gets a number out of a cell, which may be a list of one."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return float("nan") if value is None else float(value)
 
 
 def compute_bucket(name: str) -> int:
