@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse
 
 from addrl_keras.catalogue import AttributeValues, Catalogue, Features, Interactions
-from addrl_keras.config import Config
+from addrl_keras.config import PAPER, Config
 from addrl_keras.content import compute_distributions
 from addrl_keras.model import AdDrl, ModelShape
 from addrl_keras.new_items import place_new_items
@@ -30,9 +30,15 @@ def attach_items(result: FitResult, new: Catalogue) -> FitResult:
         The larger model. The new items come after the old ones.
 
     Raises:
-        ValueError: An item is in the catalogue already, or values or features do not fit.
+        ValueError: An item is in the catalogue already, values or features do not fit, or the model
+            is of the paper's recipe, which has no place for new items.
     """
     config = result.model.config
+    if config.recipe == PAPER:
+        raise ValueError(
+            "The paper's recipe gives every item an embedding of its own, which training alone "
+            "can find: add the items to the data and train again. Received: recipe 'paper'"
+        )
     new.validate(config)
     both = _join(result.catalogue, new, config)
     both.validate(config)

@@ -24,6 +24,8 @@ ITEM_KNN = "item_knn"
 SPECTRAL = "spectral"
 TEACHER_PARTS = (EASE, ITEM_KNN, SPECTRAL)
 
+CONSTRUCTION, PAPER = "construction", "paper"
+
 ENCODERS = ("id", "text", "bag", "hub", "precomputed")
 PREPROCESSINGS = ("none", "wordpiece", "image")
 
@@ -292,12 +294,14 @@ class LossConfig:
         intra: Chunk classification within a modality (the paper's alpha).
         inter: Chunk contrast between modalities (the paper's beta).
         value: Attribute value heads on the fused chunks (the paper's gamma).
+        l2: Squared length of the embeddings of a batch (the paper's r; its recipe alone has it).
     """
 
     preference: float = 1.0
     intra: float = 0.1
     inter: float = 0.01
     value: float = 1.0
+    l2: float = 0.0
 
     def validate(self) -> None:
         """Raises `ValueError` that names the field, the value received and what is allowed."""
@@ -320,7 +324,10 @@ class TrainingConfig:
         content_learning_rate: Of Adam, for the content side.
         keep_share: Bounds of the random share of a history that the user tower sees; the rest are
             the targets.
-        patience: Epochs without a better validation NDCG after which training stops.
+        patience: Epochs without a better validation NDCG after which training stops; of the paper's
+            recipe, looks at validation, one every five epochs.
+        negatives: Of the paper's recipe: items drawn for each interaction, of which the hardest
+            counts.
         refit: Fit again on train + validation, for the number of epochs found on validation.
         seed: Of every generator.
     """
@@ -333,6 +340,7 @@ class TrainingConfig:
     content_learning_rate: float = 5e-3
     keep_share: tuple[float, float] = (0.3, 0.7)
     patience: int = 4
+    negatives: int = 8
     refit: bool = True
     seed: int = 0
 
@@ -345,6 +353,7 @@ class TrainingConfig:
         _validate_range("training", "learning_rate", self.learning_rate, 0.0)
         _validate_range("training", "content_learning_rate", self.content_learning_rate, 0.0)
         _validate_range("training", "patience", self.patience, 1)
+        _validate_range("training", "negatives", self.negatives, 1)
         low, high = self.keep_share
         if not 0.0 < low <= high < 1.0:
             raise ValueError(
@@ -356,6 +365,17 @@ class TrainingConfig:
 @dataclasses.dataclass(frozen=True)
 class Config:
     """A whole model.
+
+    Args:
+        attributes: The item attributes, in the order of the chunks.
+        modalities: The kinds of evidence about an item.
+        start: Of our recipe: what the towers are built from.
+        model: The architecture.
+        losses: Weights of the training terms.
+        training: How the model is fitted.
+        new_items: Of our recipe: how an item without interactions gets its place.
+        recipe: `construction`, ours (`addrl_keras.closed_form`), or `paper`, that of AD-DRL as
+            published (`addrl_keras.paper`).
 
     Example:
         >>> genre, item_id = Attribute("genre", "genres"), Modality("id", encoder="id")
@@ -372,9 +392,11 @@ class Config:
     losses: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
     new_items: NewItemsConfig = NewItemsConfig()
+    recipe: str = CONSTRUCTION
 
     def validate(self) -> None:
         """Raises `ValueError` that names the part, the value received and what is allowed."""
+        _validate_choice("config", "recipe", self.recipe, (CONSTRUCTION, PAPER))
         if not self.attributes:
             raise ValueError("A model needs at least one attribute. Received: no attributes")
         parts: tuple[Any, ...] = (*self.attributes, *self.modalities)
@@ -395,6 +417,21 @@ class Config:
                 f"Received: {[(part.name, part.encoder) for part in self.modalities]}"
             )
         self._validate_evidence()
+        if self.recipe == PAPER:
+            self._validate_paper()
+
+    def _validate_paper(self) -> None:
+        """Validates what the paper's recipe has no other choice of."""
+        if self.model.memory_size:
+            raise ValueError(
+                "The paper's recipe has no memory: set model.memory_size to 0. "
+                f"Received: {self.model.memory_size}"
+            )
+        if self.model.residual_dim != self.model.chunk_dim:
+            raise ValueError(
+                "The paper's chunks are all of one width: set model.residual_dim to "
+                f"model.chunk_dim, {self.model.chunk_dim}. Received: {self.model.residual_dim}"
+            )
 
     def _validate_evidence(self) -> None:
         """Validates names that stand for an attribute or for a modality computed from content."""
@@ -466,6 +503,7 @@ class Config:
             losses=LossConfig(**data.get("losses", {})),
             training=TrainingConfig(**training),
             new_items=NewItemsConfig(**new_items),
+            recipe=data.get("recipe", CONSTRUCTION),
         )
 
 

@@ -12,7 +12,8 @@ import scipy.sparse
 import tensorflow as tf
 from keras import ops
 
-from addrl_keras.config import Config
+from addrl_keras.config import PAPER, Config
+from addrl_keras.layers.retrieval import DOT, SOFTPLUS, score_chunks
 from addrl_keras.losses import preference
 from addrl_keras.towers import ItemTower, Memory, UserTower, compute_chunk_dims
 
@@ -39,7 +40,8 @@ class AdDrl(keras.Model):
     """Scores the whole catalogue for users given by their histories.
 
     `s(u, i) = sum_k <e_u^k, y_i^k> + memory(u, i)`. A score is a logit: one unit more multiplies
-    the odds of the item by `e`, and a chunk's part of the sum is that chunk's contribution.
+    the odds of the item by `e`, and a chunk's part of the sum is that chunk's contribution. By the
+    paper's recipe it is `sum_k softplus(<e_u^k, y_i^k>)`, with an embedding per user in `e_u`.
 
     Args:
         config: The model's configuration.
@@ -63,12 +65,13 @@ class AdDrl(keras.Model):
                 f"Received: num_values={shape.num_values}"
             )
         self.config, self.shape = config, shape
+        is_paper = config.recipe == PAPER
         attribute_dims = compute_chunk_dims(config, shape.num_values)
         self.chunk_dims = (*attribute_dims, config.model.residual_dim)
         self.user_tower = UserTower(
             shape.num_items,
             sum(self.chunk_dims),
-            shape.num_users if config.model.user_embedding else 0,
+            shape.num_users if config.model.user_embedding or is_paper else 0,
             name="user_tower",
         )
         self.item_tower = ItemTower(
@@ -77,6 +80,7 @@ class AdDrl(keras.Model):
             attribute_dims,
             config.model.residual_dim,
             config.training.seed,
+            free=is_paper,
             name="item_tower",
         )
         self.memory = None
@@ -91,8 +95,13 @@ class AdDrl(keras.Model):
     def call(self, inputs: Mapping[str, Tensor]) -> Tensor:
         history = inputs["history"]
         users = self.user_tower(history, inputs.get("users"))
-        scores = ops.matmul(users, ops.transpose(self.item_tower(None)))
+        scores = score_chunks(users, self.item_tower(None), self.chunk_dims, self.score_kind)
         return scores if self.memory is None else scores + self.memory(history)
+
+    @property
+    def score_kind(self) -> str:
+        """How a chunk's dot product becomes its contribution."""
+        return SOFTPLUS if self.config.recipe == PAPER else DOT
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """Holds out a random part of each user's items and learns to predict it from the rest.
@@ -128,7 +137,7 @@ class AdDrl(keras.Model):
             batch_size: Users per batch.
         """
         # As `call` does, but histories stay sparse: most of the catalogue is in none of them.
-        items = ops.convert_to_numpy(self.item_tower(None)).T
+        items = ops.convert_to_numpy(self.item_tower(None))
         query = self.user_tower.query.numpy()
         memory = None if self.memory is None else self.memory.compute_matrix()
         lengths = np.maximum(np.diff(history.indptr), 1)
@@ -142,7 +151,9 @@ class AdDrl(keras.Model):
             if users is not None and self.user_tower.embedding is not None:
                 own = self.user_tower.embedding.numpy()[np.maximum(users[rows], 0)]
                 vectors = vectors + own * (users[rows] >= 0)[:, None]
-            scores = vectors @ items
+            scores = ops.convert_to_numpy(
+                score_chunks(vectors, items, self.chunk_dims, self.score_kind)
+            ).copy()
             if memory is not None:
                 scores += (scaled[rows] @ memory).toarray()
             parts.append(scores)

@@ -40,7 +40,7 @@ class Recommender(tf.Module):
         self._item_ids = make_constant(np.array(catalogue.item_ids, dtype=object))
         self._items = make_table(catalogue.item_ids)
         self._users = UserEncoder(model, result.interactions, self._items)
-        index = AttributeTopK(model.chunk_dims, name="item_index")
+        index = AttributeTopK(model.chunk_dims, kind=model.score_kind, name="item_index")
         index.index(tf.convert_to_tensor(model.item_tower(None)), self._item_ids)
         distributions = [weight.numpy() for weight in model.item_tower.distributions]
         self.steering = AttributeSteering(config, catalogue, distributions)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from addrl_keras.config import MEMORY, RESIDUAL, Config
@@ -38,16 +36,18 @@ class Scorer(tf.Module):
         self._num_attributes = len(config.attributes)
         self._num_values = sum(steering.sizes)
 
-    def compute_scores(self, user: UserState) -> Tensor:
+    def compute_scores(self, user: UserState, weights: Tensor | None = None) -> Tensor:
         """Computes every item's score.
 
         Args:
-            user: A batch of users, weighed or not.
+            user: A batch of users.
+            weights: Optional float `[batch, num_chunks]`; by default all weigh alike.
 
         Returns:
             Float `[batch, num_items]`.
         """
-        return self._index.compute_scores(user.vectors) + tf.reduce_sum(user.extra, axis=-1)
+        chunks = self._index.compute_scores(user.vectors, self._weigh_chunks(weights))
+        return chunks + tf.reduce_sum(self._weigh_extra(user, weights), axis=-1)
 
     def compute_best(
         self, user: UserState, weights: Tensor, wanted: Tensor, allowed: Tensor, k: Tensor
@@ -68,8 +68,7 @@ class Scorer(tf.Module):
             `(scores, indices, contributions)`: `[batch, k]`, `[batch, k]` and `[batch, k,
             num_chunks]`. A place for which no item is left has the score -inf and no contributions.
         """
-        weighted = self._weigh(user, weights)
-        scores = self.compute_scores(weighted)
+        scores = self.compute_scores(user, weights)
         spread = tf.math.reduce_std(scores, axis=1, keepdims=True)
         strength = self._config.model.target_strength * spread
         boosted = tf.cond(
@@ -80,7 +79,7 @@ class Scorer(tf.Module):
             lambda: scores,
         )
         values, indices = self._index.search(boosted, k, allowed)
-        contributions = self._split(weighted, wanted, strength, indices)
+        contributions = self._split(user, weights, wanted, strength, indices)
         empty = tf.math.is_inf(values)[..., None]
         return values, indices, tf.where(empty, tf.zeros_like(contributions), contributions)
 
@@ -95,9 +94,8 @@ class Scorer(tf.Module):
             Float `[batch, num_chunks]`; the sum over the last axis is the score.
         """
         batch = tf.shape(items)[0]
-        weighted = self._weigh(user, tf.ones((batch, len(self._chunk_names))))
         no_target = tf.zeros((batch, self._num_values))
-        return self._split(weighted, no_target, tf.zeros((batch, 1)), items[:, None])[:, 0]
+        return self._split(user, None, no_target, tf.zeros((batch, 1)), items[:, None])[:, 0]
 
     def compute_evidence(
         self, user: UserState, items: Tensor, count: int
@@ -122,17 +120,18 @@ class Scorer(tf.Module):
         empty = tf.math.is_inf(totals)[..., None]
         return totals, past, tf.where(empty, tf.zeros_like(contributions), contributions)
 
-    def _weigh(self, user: UserState, weights: Tensor) -> UserState:
-        """Multiplies each chunk, the prior (as residual) and the memory by its weight."""
-        chunk_of = np.repeat(np.arange(len(self._index.chunk_dims)), self._index.chunk_dims)
+    def _weigh_chunks(self, weights: Tensor | None) -> Tensor | None:
+        """Returns the weights of the towers' chunks, which come first."""
+        return None if weights is None else weights[:, : len(self._index.chunk_dims)]
+
+    def _weigh_extra(self, user: UserState, weights: Tensor | None) -> Tensor:
+        """Multiplies the prior (as residual) and the memory by their weights."""
+        if weights is None:
+            return user.extra
         extra_weights = tf.stack(
             [self._weight_of(weights, RESIDUAL), self._weight_of(weights, MEMORY)], axis=-1
         )
-        return dataclasses.replace(
-            user,
-            vectors=user.vectors * tf.gather(weights, chunk_of, axis=1),
-            extra=user.extra * extra_weights[:, None, :],
-        )
+        return user.extra * extra_weights[:, None, :]
 
     def _weight_of(self, weights: Tensor, chunk: str) -> Tensor:
         if chunk not in self._chunk_names:
@@ -140,11 +139,18 @@ class Scorer(tf.Module):
         return weights[:, self._chunk_names.index(chunk)]
 
     def _split(
-        self, weighted: UserState, wanted: Tensor, strength: Tensor, indices: Tensor
+        self,
+        user: UserState,
+        weights: Tensor | None,
+        wanted: Tensor,
+        strength: Tensor,
+        indices: Tensor,
     ) -> Tensor:
         """Splits the scores of the items at `indices` `[batch, k]`, `[batch, k, num_chunks]`."""
-        chunks = self._index.compute_contributions(weighted.vectors, indices)
-        extra = tf.gather(weighted.extra, indices, batch_dims=1)
+        chunks = self._index.compute_contributions(
+            user.vectors, indices, self._weigh_chunks(weights)
+        )
+        extra = tf.gather(self._weigh_extra(user, weights), indices, batch_dims=1)
         boost = strength[..., None] * self._steering.compute_boost(wanted, indices)
         attributes = chunks[..., : self._num_attributes] + boost
         residual = chunks[..., self._num_attributes :] + extra[..., :1]

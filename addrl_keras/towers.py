@@ -11,7 +11,7 @@ import scipy.sparse
 import tensorflow as tf
 from keras import ops
 
-from addrl_keras.config import Config
+from addrl_keras.config import PAPER, Config
 
 Tensor = Any
 
@@ -70,6 +70,7 @@ class ItemTower(keras.layers.Layer):
         chunk_dims: Width of each attribute's chunk.
         residual_dim: Width of the residual chunk, a free vector per item.
         seed: Seed of the residual chunk's initial values; None for other values every time.
+        free: Whether the attributes' chunks are free vectors too, as the paper's recipe makes them.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class ItemTower(keras.layers.Layer):
         chunk_dims: Sequence[int],
         residual_dim: int,
         seed: int | None = None,
+        free: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -96,7 +98,13 @@ class ItemTower(keras.layers.Layer):
                 name=f"values_{k}", shape=(size, dim), initializer="identity", trainable=False
             )
             for k, (size, dim) in enumerate(zip(num_values, chunk_dims, strict=True))
+            if not free
         ]
+        self.chunks = None
+        if free:
+            self.chunks = self.add_weight(
+                name="chunks", shape=(num_items, sum(chunk_dims)), initializer="zeros"
+            )
         self.residual = self.add_weight(
             name="residual",
             shape=(num_items, residual_dim),
@@ -105,9 +113,12 @@ class ItemTower(keras.layers.Layer):
 
     def call(self, inputs: Tensor | None = None) -> Tensor:
         """Returns the vectors of the whole catalogue, float `[num_items, dim]`."""
+        residual = ops.convert_to_tensor(self.residual)
+        if self.chunks is not None:
+            return ops.concatenate([ops.convert_to_tensor(self.chunks), residual], axis=-1)
         pairs = zip(self.distributions, self.value_embeddings, strict=True)
         chunks = [ops.matmul(distribution, embedding) for distribution, embedding in pairs]
-        return ops.concatenate([*chunks, ops.convert_to_tensor(self.residual)], axis=-1)
+        return ops.concatenate([*chunks, residual], axis=-1)
 
 
 class Memory(keras.layers.Layer):
@@ -157,5 +168,10 @@ class Memory(keras.layers.Layer):
 
 
 def compute_chunk_dims(config: Config, num_values: Sequence[int]) -> tuple[int, ...]:
-    """Width of each attribute's chunk: its number of values, at most `config.model.chunk_dim`."""
+    """Width of each attribute's chunk: its number of values, at most `config.model.chunk_dim`.
+
+    The paper's chunks are all of that width.
+    """
+    if config.recipe == PAPER:
+        return (config.model.chunk_dim,) * len(num_values)
     return tuple(min(size, config.model.chunk_dim) for size in num_values)

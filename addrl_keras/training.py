@@ -15,7 +15,7 @@ import scipy.sparse
 
 from addrl_keras.callbacks import FiniteLosses, Progress, ValidationNdcg
 from addrl_keras.catalogue import Catalogue, Interactions
-from addrl_keras.config import Config
+from addrl_keras.config import PAPER, Config
 from addrl_keras.content import ContentTower, compute_distributions, fit_content_tower
 from addrl_keras.model import AdDrl
 from addrl_keras.new_items import place_new_items
@@ -80,6 +80,10 @@ def fit(
     interactions.validate(catalogue)
     if config.training.epochs:
         _validate_trainable(interactions)
+    if config.recipe == PAPER:
+        from addrl_keras.paper import fit_paper  # It is made of parts of this module.
+
+        return fit_paper(config, catalogue, interactions, progress)
     keras.utils.set_random_seed(config.training.seed)
     tower, content_history = fit_content_tower(config, catalogue)
     progress(f"content side: {_describe_last(content_history)}")

@@ -140,14 +140,15 @@ def main() -> None:
     parser.add_argument("preset")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
     parser.add_argument("--only", nargs="+", metavar="SYSTEM", help="these systems alone")
+    parser.add_argument("--without", nargs="+", metavar="SYSTEM", default=[], help="not these")
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     options = parser.parse_args()
     data = load_data(options.preset, options.runs)
     known = systems.make_systems(options.preset, data)
-    names = options.only or list(known)
-    unknown = sorted(set(names) - set(known))
+    unknown = sorted({*(options.only or ()), *options.without} - set(known))
     if unknown:
-        parser.error(f"--only must name systems out of {', '.join(known)}. Received: {unknown}")
+        parser.error(f"A system must be one of {', '.join(known)}. Received: {unknown}")
+    names = [name for name in options.only or known if name not in options.without]
     # Written after each system, so that what is measured is kept whatever comes after it.
     for rows, differences in measure(options.preset, data, names, options.seeds):
         path = add(rows, differences)

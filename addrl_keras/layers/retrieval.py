@@ -5,10 +5,56 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 Tensor = Any
+DOT, SOFTPLUS = "dot", "softplus"
+
+
+def score_chunks(
+    queries: Tensor,
+    candidates: Tensor,
+    chunk_dims: Sequence[int],
+    kind: str = DOT,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """Scores every candidate: the sum of what each chunk contributes.
+
+    Args:
+        queries: Float `[batch, dim]`, chunks side by side.
+        candidates: Float `[num_items, dim]`.
+        chunk_dims: Width of each chunk.
+        kind: `dot`, where a chunk contributes its dot product, or `softplus`, `log(1 + exp(.))` of
+            it.
+        weights: Optional float `[batch, num_chunks]`, by which contributions are multiplied.
+
+    Returns:
+        Float `[batch, num_items]`.
+
+    Example:
+        >>> queries, items = tf.constant([[1.0, 2.0]]), tf.constant([[3.0, 4.0]])
+        >>> float(score_chunks(queries, items, (1, 1))[0, 0])
+        11.0
+    """
+    if kind == DOT:
+        # One product of matrices, whatever the number of chunks.
+        return tf.matmul(_weigh(queries, chunk_dims, weights), candidates, transpose_b=True)
+    pairs = zip(
+        tf.split(queries, chunk_dims, axis=1), tf.split(candidates, chunk_dims, axis=1), strict=True
+    )
+    parts = [tf.math.softplus(tf.matmul(a, b, transpose_b=True)) for a, b in pairs]
+    if weights is not None:
+        parts = [part * weights[:, k, None] for k, part in enumerate(parts)]
+    return tf.add_n(parts)
+
+
+def _weigh(queries: Tensor, chunk_dims: Sequence[int], weights: Tensor | None) -> Tensor:
+    if weights is None:
+        return queries
+    chunk_of = np.repeat(np.arange(len(chunk_dims)), chunk_dims)
+    return queries * tf.gather(weights, chunk_of, axis=1)
 
 
 class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
@@ -21,6 +67,7 @@ class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
     Args:
         chunk_dims: Width of each chunk; a vector is the chunks side by side.
         k: Default number of results.
+        kind: How a chunk's dot product becomes its contribution (`score_chunks`).
 
     Example:
         >>> items = tf.constant([[1.0, 0.0], [0.0, 3.0]])
@@ -34,8 +81,13 @@ class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
         exclusions.
     """
 
-    def __init__(self, chunk_dims: Sequence[int], k: int = 10, **kwargs: Any) -> None:
+    def __init__(
+        self, chunk_dims: Sequence[int], k: int = 10, kind: str = DOT, **kwargs: Any
+    ) -> None:
         super().__init__(k=k, **kwargs)
+        if kind not in (DOT, SOFTPLUS):
+            raise ValueError(f"kind must be {DOT!r} or {SOFTPLUS!r}. Received: {kind!r}")
+        self.kind = kind
         if not chunk_dims or min(chunk_dims) < 1:
             raise ValueError(
                 f"chunk_dims must list at least one positive width. Received: {tuple(chunk_dims)}"
@@ -123,11 +175,12 @@ class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
         )
         return scores, tf.gather(self._identifiers, indices)
 
-    def compute_scores(self, queries: Tensor) -> Tensor:
-        """Computes the dot product of every query with every candidate.
+    def compute_scores(self, queries: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Computes the score of every candidate for every query.
 
         Args:
             queries: Float `[batch, dim]`.
+            weights: Optional float `[batch, num_chunks]`, by which contributions are multiplied.
 
         Returns:
             Float `[batch, num_items]`, in the order of the candidates.
@@ -137,7 +190,8 @@ class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
             tf.errors.InvalidArgumentError: The widths of the queries and the candidates differ.
         """
         self._validate_indexed()
-        return self._compute_score(queries, tf.convert_to_tensor(self._candidates))
+        candidates = tf.convert_to_tensor(self._candidates)
+        return score_chunks(queries, candidates, self.chunk_dims, self.kind, weights)
 
     def search(
         self, scores: Tensor, k: Tensor | int, allowed: Tensor | None = None
@@ -157,22 +211,29 @@ class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
         values, indices = tf.math.top_k(scores, k=k)
         return values, indices
 
-    def compute_contributions(self, queries: Tensor, indices: Tensor) -> Tensor:
-        """Splits dot products by chunk.
+    def compute_contributions(
+        self, queries: Tensor, indices: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
+        """Splits scores by chunk.
 
         Args:
             queries: Float `[batch, dim]`.
             indices: Int `[batch, k]`, rows of the index.
+            weights: As in `compute_scores`.
 
         Returns:
-            Float `[batch, k, num_chunks]`; the sum over the last axis is the dot product.
+            Float `[batch, k, num_chunks]`; the sum over the last axis is the score.
         """
         self._validate_indexed()
+        if self.kind == DOT:
+            queries = _weigh(queries, self.chunk_dims, weights)
         products = queries[:, None, :] * tf.gather(self._candidates, indices)
-        return tf.stack(
-            [tf.reduce_sum(part, -1) for part in tf.split(products, self.chunk_dims, axis=-1)],
-            axis=-1,
-        )
+        parts = [tf.reduce_sum(part, -1) for part in tf.split(products, self.chunk_dims, axis=-1)]
+        contributions = tf.stack(parts, axis=-1)
+        if self.kind == DOT:
+            return contributions
+        contributions = tf.math.softplus(contributions)
+        return contributions if weights is None else contributions * weights[:, None, :]
 
     @property
     def candidates(self) -> Tensor:

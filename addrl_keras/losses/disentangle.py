@@ -23,8 +23,8 @@ def intra_modality(logits: Tensor, present: Tensor) -> Tensor:
     Args:
         logits: Float `[batch, num_chunks, num_chunks]`; row `k` is what the classifier says of
             chunk `k`.
-        present: Bool `[batch]`, whether the item has the modality. Items without it count for
-            nothing.
+        present: Bool or float `[batch]`, whether the item has the modality, or how often it counts.
+            Items without it count for nothing.
 
     Returns:
         A scalar: summed over the chunks, averaged over the items that have the modality.
@@ -51,7 +51,8 @@ def inter_modality(
     Args:
         first: Float `[batch, num_chunks, chunk_dim]`, the chunks of one modality.
         second: Likewise, of the other modality.
-        present: Bool `[batch]`, whether the item has both modalities.
+        present: Bool or float `[batch]`, whether the item has both modalities, or how often it
+            counts.
         temperature: `T`.
 
     Returns:
@@ -70,7 +71,7 @@ def inter_modality(
     return both_ways[0] + both_ways[1]
 
 
-def attribute_value(logits: Tensor, distribution: Tensor) -> Tensor:
+def attribute_value(logits: Tensor, distribution: Tensor, count: Tensor | None = None) -> Tensor:
     """Computes the cross-entropy of an attribute's value head, `L_low`.
 
     Args:
@@ -78,6 +79,7 @@ def attribute_value(logits: Tensor, distribution: Tensor) -> Tensor:
         distribution: Float `[batch, num_values]`: one-hot, or uniform over the values of a
             multi-valued attribute. A row of zeros means that the value is not known; it counts for
             nothing.
+        count: Optional float `[batch]`, how often each item counts; once by default.
 
     Returns:
         A scalar, averaged over the items whose value is known.
@@ -89,4 +91,5 @@ def attribute_value(logits: Tensor, distribution: Tensor) -> Tensor:
     """
     labels = ops.cast(distribution, logits.dtype)
     per_item = -ops.sum(labels * ops.log_softmax(logits, axis=-1), axis=-1)
-    return _masked_mean(per_item, ops.sum(labels, axis=-1) > 0)
+    known = ops.cast(ops.sum(labels, axis=-1) > 0, logits.dtype)
+    return _masked_mean(per_item, known if count is None else known * count)

@@ -43,3 +43,26 @@ def history_softmax(scores: Tensor, history: Tensor, targets: Tensor) -> Tensor:
     has_target = ops.cast(count > 0, scores.dtype)
     per_user = -ops.sum(targets * log_probability, axis=-1) / ops.maximum(count, 1.0)
     return ops.sum(per_user * has_target) / ops.maximum(ops.sum(has_target), 1.0)
+
+
+def bpr_hardest(positive: Tensor, negatives: Tensor) -> Tensor:
+    """Computes the Bayesian personalised ranking loss against the hardest of a few negatives.
+
+    `loss = sum_b softplus(-(s_pos - max_n s_neg))`: a sum over the batch, as the paper has it.
+
+    Args:
+        positive: Float `[batch]`, scores of items that the users took.
+        negatives: Float `[batch, num_negatives]`, scores of items that they did not.
+
+    Returns:
+        A scalar.
+
+    Example:
+        >>> loss = bpr_hardest(ops.array([1.0, 0.0]), ops.array([[-9.0, 1.0], [0.0, -9.0]]))
+        >>> round(float(loss), 4)  # 2 log 2
+        1.3863
+
+    Reference:
+        Rendle et al., BPR, UAI 2009, section 4.1; AD-DRL, arXiv 2312.14433, section 3.5.
+    """
+    return ops.sum(ops.softplus(ops.max(negatives, axis=-1) - positive))

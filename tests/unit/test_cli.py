@@ -140,7 +140,8 @@ MISTAKES = [
     (
         ["evaluate", "planted", "--model", "itemknn"],
         "addrl evaluate: argument --model: no such choice. Received: 'itemknn'. Did you mean "
-        "'item_knn'? Choose one of addrl, most_popular, item_knn, ease. "
+        "'item_knn'? Choose one of addrl, most_popular, item_knn, ease, content_blend, "
+        "tfrs_two_tower. "
         "See `addrl evaluate --help`.",
     ),
     (

@@ -20,7 +20,7 @@ def test_every_preset_is_valid_and_documents_itself(name):
 
 
 def test_unknown_preset_names_the_nearest_and_all():
-    with pytest.raises(ValueError, match=r"'movielen'.*mean 'movielens'.*movielens, planted"):
+    with pytest.raises(ValueError, match=r"'movielen'.*mean 'movielens'.*movielens-paper, planted"):
         get_preset("movielen")
 
 
