@@ -62,7 +62,8 @@ MISTAKES = [
     (
         ["run", "planetd"],
         "addrl run: argument PRESET: no such preset. Received: 'planetd'. Did you mean 'planted'? "
-        "Choose one of gift-cards, hm, movielens, planted, toys. See `addrl run --help`.",
+        "Choose one of gift-cards, hm, hm-paper, movielens, "
+        "movielens-paper, planted, toys, toys-paper. See `addrl run --help`.",
     ),
     (
         ["run", "planted", "--demoo"],
