@@ -1,8 +1,8 @@
 """AD-DRL: recommendations that add up, attribute by attribute.
 
-Build a `Catalogue` and `Interactions`, `fit` a model, ask a `Recommender`, and export with
-`write_saved_model`. Names are imported on first use, so that importing the package, and reading or
-validating a configuration, costs milliseconds instead of TensorFlow's seconds.
+Make a catalogue and interactions out of tables, `fit` a model, ask a `Recommender`, and export
+with `write_saved_model`. Names are imported on first use, so that importing the package, and
+reading or validating a configuration, costs milliseconds instead of TensorFlow's seconds.
 """
 
 import importlib
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from addrl_keras.export import write_saved_model
     from addrl_keras.model import AdDrl
     from addrl_keras.recommender import Recommender
+    from addrl_keras.tables import evaluate, make_catalogue, split_interactions
     from addrl_keras.training import FitResult, fit
 
 _MODULES = {
@@ -50,6 +51,7 @@ _MODULES = {
     "export": ("write_saved_model",),
     "model": ("AdDrl",),
     "recommender": ("Recommender",),
+    "tables": ("evaluate", "make_catalogue", "split_interactions"),
     "training": ("FitResult", "fit"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
@@ -69,8 +71,11 @@ __all__ = [
     "StartConfig",
     "TrainingConfig",
     "__version__",
+    "evaluate",
     "fit",
+    "make_catalogue",
     "make_interactions",
+    "split_interactions",
     "write_saved_model",
 ]
 

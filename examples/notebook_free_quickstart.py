@@ -11,7 +11,6 @@ import tempfile
 
 import numpy as np
 import pandas as pd
-import scipy.sparse
 
 import addrl_keras as ad
 
@@ -31,18 +30,9 @@ def make_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
     return items, pd.DataFrame(likes, columns=["user_id", "item_id"])
 
 
-def make_values(column: pd.Series) -> ad.AttributeValues:
-    """Turns a column of values into the form of the catalogue."""
-    codes, names = pd.factorize(column, sort=True)
-    return ad.AttributeValues(tuple(names), scipy.sparse.csr_matrix(np.eye(len(names))[codes]))
-
-
 def main(folder: str) -> None:
     """Fits, recommends, explains, steers and exports."""
     items, likes = make_tables()
-    held_out = likes.groupby("user_id").cumcount() % 5 == 4
-    train, validation = likes[~held_out], likes[held_out]
-
     attributes = (ad.Attribute("genre", "genre"), ad.Attribute("decade", "decade"))
     config = ad.Config(
         attributes=attributes,
@@ -50,14 +40,10 @@ def main(folder: str) -> None:
         model=ad.ModelConfig(residual_dim=8, memory_size=16),
         training=ad.TrainingConfig(epochs=2),
     )
-    values = {attribute.name: make_values(items[attribute.column]) for attribute in attributes}
-    catalogue = ad.Catalogue(tuple(items.item_id), values, features={})
-    interactions, _ = ad.make_interactions(
-        catalogue.item_ids,
-        (train.user_id.to_numpy(), train.item_id.to_numpy()),
-        (validation.user_id.to_numpy(), validation.item_id.to_numpy()),
-    )
+    catalogue = ad.make_catalogue(config, items)
+    interactions, test = ad.split_interactions(catalogue, likes)
     result = ad.fit(config, catalogue, interactions, progress=print)
+    print(ad.evaluate(result, test))
     recommender = ad.Recommender(result)
 
     show("user 00", recommender.recommend(["user 00"], k=3))

@@ -21,13 +21,13 @@ import pytest
     ],
 )
 def test_bins_are_named_after_what_is_in_them(lows, highs, is_integer, names):
-    from tfx_pipeline.modules.addrl_catalogue import make_bin_names
+    from addrl_keras.bins import make_bin_names
 
     assert make_bin_names(lows, highs, is_integer) == names
 
 
 def test_close_numbers_get_the_digits_that_tell_them_apart():
-    from tfx_pipeline.modules.addrl_catalogue import make_bin_names
+    from addrl_keras.bins import make_bin_names
 
     names = make_bin_names([1.0001, 1.0002, 1.0003], [1.00011, 1.00021, 1.0004], False)
     assert len(set(names)) == 3

@@ -10,12 +10,12 @@ import scipy.sparse
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from addrl_keras.bins import make_bin_names
 from addrl_keras.catalogue import AttributeValues, Catalogue, Interactions, make_interactions
 from addrl_keras.config import OTHER, Attribute, Config, Modality
 from tfx_pipeline.modules.addrl_vectors import load_vectors
 
 _BATCH = 4096
-_MAX_DIGITS = 9
 
 _logger = logging.getLogger(__name__)
 
@@ -162,51 +162,6 @@ def load_interactions(
     _logger.info("%d interactions, %d left out: item not in the catalogue", total, dropped)
     interactions.validate()
     return interactions
-
-
-def make_bin_names(
-    lows: Iterable[float], highs: Iterable[float], is_integer: bool
-) -> tuple[str, ...]:
-    """Make the names of bins from the smallest and the largest value in each.
-
-    The names have no spaces, so that they can be typed on a command line. Numbers that are not
-    whole get as few digits as keep the names different.
-
-    Args:
-        lows: Smallest value of each bin, ascending.
-        highs: Largest value of each bin.
-        is_integer: Whether the column holds whole numbers.
-
-    Returns:
-        One name per bin: `<=HIGH` for the first, `>=LOW` for the last, `LOW-HIGH` in between.
-
-    Example:
-    >>> make_bin_names([1950, 1972, 1998], [1971, 1993, 2002], is_integer=True)
-    ('<=1971', '1972-1993', '>=1998')
-    >>> make_bin_names([0.001, 0.0131, 0.02], [0.0129, 0.0199, 0.5], is_integer=False)
-    ('<=0.013', '0.013-0.02', '>=0.02')
-    """
-    edges = list(zip(lows, highs, strict=True))
-    if is_integer:
-        return _name_bins([(f"{low:.0f}", f"{high:.0f}") for low, high in edges])
-    for digits in range(2, _MAX_DIGITS + 1):
-        names = _name_bins([(f"{low:.{digits}g}", f"{high:.{digits}g}") for low, high in edges])
-        if len(set(names)) == len(names):
-            break
-    return names
-
-
-def _name_bins(edges: list[tuple[str, str]]) -> tuple[str, ...]:
-    if len(edges) == 1:
-        return (_name_range(*edges[0]),)
-    inner = [_name_range(low, high) for low, high in edges[1:-1]]
-    return (f"<={edges[0][1]}", *inner, f">={edges[-1][0]}") if edges else ()
-
-
-def _name_range(low: str, high: str) -> str:
-    # Two dots where a minus sign would make "-5--2" of a range.
-    separator = ".." if "-" in low + high else "-"
-    return low if low == high else f"{low}{separator}{high}"
 
 
 def _make_values(
