@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 SOURCES := addrl_keras tfx_pipeline serving tests setup.py $(wildcard benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap run test test-all bench bench-encoders bench-content bench-runs lint format clean
+.PHONY: help bootstrap run test test-all bench bench-accuracy bench-encoders bench-content bench-runs lint format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,14 @@ test-all: bootstrap ## Every test
 bench: bootstrap ## Measure what is served, beside the baselines; rewrite the figures in the docs
 	@$(VENV)/addrl run $(PRESET) $(if $(DATA),--data "$(DATA)")
 	@$(VENV)/python -m benchmarks.served $(PRESET)
+	@$(VENV)/python -m benchmarks.render
+
+bench-accuracy: bootstrap ## All systems and ablations on three data sets (DATA/hm, DATA/amazon_toys); hours
+	@$(VENV)/addrl run movielens --no-baselines
+	@$(VENV)/addrl run hm --data "$(DATA)/hm" --no-baselines
+	@$(VENV)/addrl run toys --data "$(DATA)/amazon_toys" --no-baselines
+	@for preset in movielens hm toys; do \
+		$(VENV)/python -m benchmarks.accuracy $$preset || exit 1; done
 	@$(VENV)/python -m benchmarks.render
 
 bench-encoders: bootstrap ## Compare the encoders with their references, and time them (needs DATA=dir of hm)

@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks import accuracy_tables
 from benchmarks.provenance import ROOT, load_result
 
 _BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -206,7 +208,11 @@ def _spread(figure: dict[str, float]) -> str:
     return f"{figure['mean']:.4f} ± {figure['std']:.4f}"
 
 
+_MEASURED = ("movielens", "hm", "toys")
+
 BLOCKS: dict[str, Callable[[], str]] = {
+    **{f"results_{data}": partial(accuracy_tables.make_table, data) for data in _MEASURED},
+    **{f"ablations_{data}": partial(accuracy_tables.make_ablations, data) for data in _MEASURED},
     "encoders": make_encoders_table,
     "accuracy": make_accuracy_table,
     "agreement": make_agreement,
