@@ -26,11 +26,13 @@ def movielens() -> PipelineConfig:
         attributes=ATTRIBUTES,
         modalities=MODALITIES,
         start=StartConfig(
-            ease_lambda=30.0,
-            user_exponent=0.5,
-            side_information=(("genre", 5.0), ("title", 2.0)),
+            blend=(("ease", 1.0), ("spectral", 0.2)),
+            ease_lambda=45.0,
+            user_exponent=0.4,
+            side_information=(("genre", 5.0), ("title", 2.0), ("studio", 1.0)),
+            spectral_rank=64,
         ),
-        model=ModelConfig(residual_dim=256, memory_size=128),
+        model=ModelConfig(residual_dim=512, memory_size=128),
     )
     return PipelineConfig(
         name="movielens",
