@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
 import numpy as np
 import scipy.sparse
+import tensorflow as tf
+from keras import ops
 
 from addrl_keras.metrics import ranking
 
@@ -16,31 +19,141 @@ Progress = Callable[[str], None]
 K = 20
 
 
+class Keeper(keras.callbacks.Callback):
+    """A callback that keeps the best weights so far, and goes back to them when training ends.
+
+    Attributes:
+        diverged: Set by a guard: what the weights are now is not to be looked at.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.diverged = False
+
+
 class FiniteLosses(keras.callbacks.Callback):
-    """Stops training at the end of the first epoch with a loss that is not finite.
+    """Stops training at the first step with a term that is not finite, or weights that are not.
 
     Args:
         phase: Name of the phase, for the message.
         remedy: What to change, for the message.
+        keeper: Goes back to the best weights so far, so that a divergence costs the epochs after
+            these and no more; None where there is nothing to go back to.
+        progress: Called with the message where there is a keeper.
 
     Raises:
-        FloatingPointError: A loss is NaN or infinite. The message names the loss and the epoch.
+        FloatingPointError: A term is NaN or infinite, and there is no keeper. The message names the
+            term, the epoch and the step.
     """
 
-    def __init__(self, phase: str, remedy: str) -> None:
+    def __init__(
+        self,
+        phase: str,
+        remedy: str,
+        keeper: Keeper | None = None,
+        progress: Progress = lambda line: None,
+    ) -> None:
         super().__init__()
         self._phase, self._remedy = phase, remedy
+        self._keeper, self._progress = keeper, progress
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        bad = {name: float(v) for name, v in (logs or {}).items() if not math.isfinite(float(v))}
+        if bad:
+            # The sum of the terms is bad where one is, and says less.
+            name = next((name for name in bad if name != "loss"), "loss")
+            self._stop(f"{name} {bad[name]} in epoch {self._epoch + 1}, step {batch + 1}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        for name, value in (logs or {}).items():
-            if not math.isfinite(value):
-                raise FloatingPointError(
-                    f"The {self._phase} phase diverged; {self._remedy}. "
-                    f"Received: {name} {float(value)} in epoch {epoch + 1}"
-                )
+        # A last step may leave weights behind that no term has been computed with.
+        for weight in self.model.trainable_weights:
+            if not self._has_stopped() and not bool(ops.all(ops.isfinite(weight))):
+                self._stop(f"a value that is not finite in {weight.path} after epoch {epoch + 1}")
+
+    def _has_stopped(self) -> bool:
+        return self._keeper is not None and self._keeper.diverged
+
+    def _stop(self, received: str) -> None:
+        message = f"The {self._phase} phase diverged; {self._remedy}. Received: {received}"
+        if self._keeper is None:
+            raise FloatingPointError(message)
+        self._progress(f"{message}. The best epoch before it is kept.")
+        self._keeper.diverged = True
+        self.model.stop_training = True
 
 
-class ValidationNdcg(keras.callbacks.Callback):
+class Lines(keras.callbacks.Callback):
+    """A line per epoch: its terms, and the time that is left.
+
+    Args:
+        phase: Name of the phase.
+        progress: Called with the line.
+    """
+
+    def __init__(self, phase: str, progress: Progress) -> None:
+        super().__init__()
+        self._phase, self._progress = phase, progress
+        self._started = 0.0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._progress(
+            f"{self._phase}: epoch {epoch + 1} of {self.params['epochs']}, {word_terms(logs)}, "
+            f"{word_time_left(self._started, epoch + 1, self.params['epochs'])}"
+        )
+
+
+def word_terms(logs: Any) -> str:
+    """Says loss terms, such as `loss 5.1034, value 0.2012`; their sum comes first."""
+    terms = sorted((logs or {}).items(), key=lambda term: term[0] != "loss")
+    return ", ".join(f"{name} {float(value):.4f}" for name, value in terms)
+
+
+def word_time_left(started: float, done: int, total: int) -> str:
+    """Says how long the remaining epochs take at the pace of those that are done."""
+    seconds = (time.monotonic() - started) / done * (total - done)
+    return f"{seconds:.0f} s left" if seconds < 100 else f"{seconds / 60:.0f} min left"
+
+
+class TensorBoardScalars(keras.callbacks.Callback):
+    """Writes the figures of every epoch for TensorBoard.
+
+    Args:
+        log_dir: Folder of the event files.
+        sources: Callbacks with a `history` of figures, whose newest are written too. They must
+            come before this one in the list of callbacks.
+    """
+
+    def __init__(self, log_dir: str, sources: Iterable[Any] = ()) -> None:
+        super().__init__()
+        self._log_dir, self._sources = log_dir, tuple(sources)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._writer = tf.summary.create_file_writer(self._log_dir)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        figures = {name: float(value) for name, value in (logs or {}).items()}
+        for source in self._sources:
+            figures |= {name: values[-1] for name, values in source.history.items() if values}
+        rate = getattr(self.model.optimizer, "learning_rate", None)
+        if rate is not None:
+            figures["learning_rate"] = float(rate)
+        with self._writer.as_default(step=epoch + 1):
+            for name, value in figures.items():
+                tf.summary.scalar(name, value)
+        self._writer.flush()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._writer.close()
+
+
+class ValidationNdcg(Keeper):
     """Measures NDCG@20 on validation before the first epoch and after each; keeps the best.
 
     `history` holds `ndcg_at_20` and `recall_at_20`, whose first entry is the start, and `loss`,
@@ -68,21 +181,32 @@ class ValidationNdcg(keras.callbacks.Callback):
         self.history: dict[str, list[float]] = {"ndcg_at_20": [], "recall_at_20": [], "loss": []}
 
     def on_train_begin(self, logs: Any = None) -> None:
-        figure = self._measure(0)
-        self._progress(f"start: validation NDCG@{K} {figure:.4f}")
+        self._measure(0)
+        self._progress(f"start: {self._word()}")
+        self._started = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self.diverged:
+            return
         loss = float((logs or {})["loss"])
         self.history["loss"].append(loss)
-        figure = self._measure(epoch + 1)
-        self._progress(f"epoch {epoch + 1}: loss {loss:.4f}, validation NDCG@{K} {figure:.4f}")
+        self._measure(epoch + 1)
+        left = word_time_left(self._started, epoch + 1, self.params["epochs"])
+        self._progress(
+            f"epoch {epoch + 1} of {self.params['epochs']}: {word_terms(logs)}, {self._word()}, "
+            f"{left}"
+        )
         if epoch + 1 - self.best_epoch >= self._patience:
             self.model.stop_training = True
 
     def on_train_end(self, logs: Any = None) -> None:
         self.model.set_weights(self._best_weights)
 
-    def _measure(self, epoch: int) -> float:
+    def _word(self) -> str:
+        ndcg, recall = (self.history[name][-1] for name in ("ndcg_at_20", "recall_at_20"))
+        return f"validation NDCG@{K} {ndcg:.4f}, Recall@{K} {recall:.4f}"
+
+    def _measure(self, epoch: int) -> None:
         def score(history: scipy.sparse.csr_matrix, users: np.ndarray) -> np.ndarray:
             return self.model.compute_scores(history, users)
 
@@ -94,4 +218,3 @@ class ValidationNdcg(keras.callbacks.Callback):
         ndcg = self.history["ndcg_at_20"]
         if epoch == 0 or ndcg[-1] > ndcg[self.best_epoch]:
             self.best_epoch, self._best_weights = epoch, self.model.get_weights()
-        return ndcg[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from addrl_keras.callbacks import FiniteLosses
+from addrl_keras.callbacks import FiniteLosses, Lines, Progress, TensorBoardScalars
 from addrl_keras.catalogue import Catalogue, Features, take_rows
 from addrl_keras.config import Config
 from addrl_keras.layers.chunking import ChunkedProjection
@@ -199,9 +200,18 @@ def compute_distributions(
 
 
 def fit_content_tower(
-    config: Config, catalogue: Catalogue, verbose: int = 0
+    config: Config,
+    catalogue: Catalogue,
+    progress: Progress = lambda line: None,
+    log_dir: str | None = None,
 ) -> tuple[ContentTower | None, Mapping]:
     """Trains the content tower on the items whose values are known.
+
+    Args:
+        config: What to train.
+        catalogue: The items.
+        progress: Called with a line per epoch.
+        log_dir: Folder for TensorBoard's event files; None writes none.
 
     Returns:
         `(tower, history)`: the tower, or `None` where the configuration has no content modality or
@@ -217,7 +227,10 @@ def fit_content_tower(
     batches = ItemBatches(features, labels, training.item_batch_size, training.seed)
     rate = training.content_learning_rate
     guard = FiniteLosses("content", f"lower training.content_learning_rate, now {rate}")
-    history = tower.fit(batches, epochs=training.content_epochs, verbose=verbose, callbacks=[guard])
+    callbacks = [guard, Lines("content", progress)]
+    if log_dir is not None:
+        callbacks.append(TensorBoardScalars(os.path.join(log_dir, "content")))
+    history = tower.fit(batches, epochs=training.content_epochs, verbose=0, callbacks=callbacks)
     return tower, history.history
 
 

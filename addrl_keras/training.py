@@ -7,19 +7,26 @@ train + validation for as many epochs as validation asked for. Test interactions
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import os
 
 import keras
 import numpy as np
 import scipy.sparse
 
-from addrl_keras.callbacks import FiniteLosses, Progress, ValidationNdcg
+from addrl_keras.callbacks import (
+    FiniteLosses,
+    Lines,
+    Progress,
+    TensorBoardScalars,
+    ValidationNdcg,
+)
 from addrl_keras.catalogue import Catalogue, Interactions
 from addrl_keras.config import PAPER, Config
 from addrl_keras.content import ContentTower, compute_distributions, fit_content_tower
 from addrl_keras.model import AdDrl
 from addrl_keras.new_items import place_new_items
 from addrl_keras.start import make_started_model
+from addrl_keras.watching import Watch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +39,8 @@ class FitResult:
         interactions: The known interactions, which are the stored histories of the served model.
         modality_weights: Attention over the modalities of every item and chunk,
             float32 `[num_items, num_chunks, num_modalities]`.
-        history: Per phase (`content`, `validation`) the figures of every epoch.
+        history: Per phase (`content`, `validation`) the figures of every epoch; and as `watch`,
+            what was seen of entanglement and collapse (`addrl_keras.watching`).
         epochs: Epochs of gradient training that the model got; 0 means that the closed form was
             best on validation.
         content: What predicts missing attribute values from content; None where there is nothing
@@ -59,6 +67,7 @@ def fit(
     catalogue: Catalogue,
     interactions: Interactions,
     progress: Progress = lambda line: None,
+    log_dir: str | None = None,
 ) -> FitResult:
     """Fits a model.
 
@@ -67,13 +76,16 @@ def fit(
         catalogue: The items.
         interactions: Train and validation.
         progress: Called with a line of text as the work goes on.
+        log_dir: Folder for TensorBoard's event files; None writes none.
 
     Returns:
         The fitted model and its history.
 
     Raises:
         ValueError: The data are empty or do not fit the configuration or each other.
-        FloatingPointError: A loss is not finite; the message names the phase and the epoch.
+        FloatingPointError: A term is not finite where there are no weights to go back to, as in the
+            content phase; the message names phase, term, epoch and step. Where validation has
+            seen an epoch, training ends instead, and the best one so far is kept.
     """
     config.validate()
     catalogue.validate(config)
@@ -83,27 +95,31 @@ def fit(
     if config.recipe == PAPER:
         from addrl_keras.paper import fit_paper  # It is made of parts of this module.
 
-        return fit_paper(config, catalogue, interactions, progress)
+        return fit_paper(config, catalogue, interactions, progress, log_dir)
     keras.utils.set_random_seed(config.training.seed)
-    tower, content_history = fit_content_tower(config, catalogue)
-    progress(f"content side: {_describe_last(content_history)}")
+    tower, content_history = fit_content_tower(config, catalogue, progress, log_dir)
     distributions, attention = compute_distributions(config, catalogue, tower)
 
     fitted_on = interactions.train
     model = make_started_model(config, catalogue, fitted_on, distributions)
-    validation = _train_with_validation(model, interactions, progress)
+    watch = Watch(catalogue, interactions.train, progress)
+    validation = _train_with_validation(model, interactions, watch, progress, log_dir)
     epochs = validation.best_epoch
     places_new = _placing_helps(model, catalogue, interactions, progress)
     if config.training.refit and interactions.validation.nnz:
         progress(f"refit on train + validation: {epochs} epochs")
         fitted_on = interactions.known
         model = make_started_model(config, catalogue, fitted_on, distributions)
-        _train(model, fitted_on, epochs)
+        _train(model, fitted_on, epochs, _make_guard(config), Lines("refit", progress))
     if places_new:
         new = _find_new(fitted_on)
         progress(f"items without interactions, placed by their content: {len(new)}")
         place_new_items(model, catalogue, fitted_on, new)
-    history = {"content": dict(content_history), "validation": validation.history}
+    history = {
+        "content": dict(content_history),
+        "validation": validation.history,
+        "watch": watch.history,
+    }
     return FitResult(
         model,
         catalogue,
@@ -153,18 +169,33 @@ class UserBatches(keras.utils.PyDataset):
 
 
 def _train_with_validation(
-    model: AdDrl, interactions: Interactions, progress: Progress
+    model: AdDrl,
+    interactions: Interactions,
+    watch: Watch,
+    progress: Progress,
+    log_dir: str | None,
 ) -> ValidationNdcg:
     training = model.config.training
     callback = ValidationNdcg(
         interactions.train, interactions.validation, training.patience, progress
     )
     if training.epochs:
-        _train(model, interactions.train, training.epochs, callback)
+        guard = _make_guard(model.config, callback, progress)
+        more: list[keras.callbacks.Callback] = [callback, watch]
+        if log_dir is not None:
+            more.append(TensorBoardScalars(os.path.join(log_dir, "towers"), (callback, watch)))
+        _train(model, interactions.train, training.epochs, guard, *more)
     elif _count_choosers(interactions):
         callback.set_model(model)
         callback.on_train_begin()
     return callback
+
+
+def _make_guard(
+    config: Config, keeper: ValidationNdcg | None = None, progress: Progress = lambda line: None
+) -> FiniteLosses:
+    remedy = f"lower training.learning_rate, now {config.training.learning_rate}"
+    return FiniteLosses("tower", remedy, keeper, progress)
 
 
 def _find_new(items: scipy.sparse.csr_matrix) -> np.ndarray:
@@ -215,8 +246,7 @@ def _train(
         training.learning_rate, training.epochs * len(batches), alpha=0.1
     )
     model.compile(optimizer=keras.optimizers.Adam(schedule))
-    guard = FiniteLosses("tower", f"lower training.learning_rate, now {training.learning_rate}")
-    model.fit(batches, epochs=epochs, verbose=0, callbacks=[guard, *callbacks])
+    model.fit(batches, epochs=epochs, verbose=0, callbacks=list(callbacks))
 
 
 def make_modality_weights(config: Config, attention: np.ndarray) -> np.ndarray:
@@ -240,8 +270,3 @@ def make_modality_weights(config: Config, attention: np.ndarray) -> np.ndarray:
 
 def _id_modality(config: Config) -> str:
     return next(modality.name for modality in config.modalities if modality.encoder == "id")
-
-
-def _describe_last(history: Mapping[str, list[float]]) -> str:
-    last = [f"{name} {values[-1]:.3f}" for name, values in history.items() if values]
-    return ", ".join(last) or "not trained"

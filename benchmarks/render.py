@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import accuracy_tables
-from benchmarks.provenance import ROOT, load_result
+from benchmarks.provenance import RESULTS, ROOT, load_result
 
 _BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _TITLES = {"most_popular": "most popular", "item_knn": "ItemKNN", "ease": "EASE"}
@@ -174,6 +174,8 @@ def make_runs_table() -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in _PRESETS_FROM_FOLDERS:
+        if not (RESULTS / f"run_{name}.json").is_file():
+            continue  # Not measured yet.
         runs = load_result(f"run_{name}")["runs"]
         first, parts = runs["first"], runs["first"]["components"]
         times = " | ".join(_minutes(runs[key]["seconds"]) for key in runs)

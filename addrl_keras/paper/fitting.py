@@ -7,6 +7,8 @@ stands in, each of whose items counts as the mean of the users who took it.
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 
 import keras
@@ -14,7 +16,14 @@ import numpy as np
 import scipy.sparse
 from keras import ops
 
-from addrl_keras.callbacks import FiniteLosses, Progress
+from addrl_keras.callbacks import (
+    FiniteLosses,
+    Keeper,
+    Lines,
+    Progress,
+    TensorBoardScalars,
+    word_time_left,
+)
 from addrl_keras.catalogue import Catalogue, Interactions
 from addrl_keras.config import Config
 from addrl_keras.content import compute_distributions
@@ -34,6 +43,7 @@ def fit_paper(
     catalogue: Catalogue,
     interactions: Interactions,
     progress: Progress = lambda line: None,
+    log_dir: str | None = None,
 ) -> FitResult:
     """Fits a model by the paper's recipe.
 
@@ -42,19 +52,26 @@ def fit_paper(
         catalogue: The items.
         interactions: Train and validation.
         progress: Called with a line of text as the work goes on.
+        log_dir: Folder for TensorBoard's event files; None writes none.
 
     Returns:
         The fitted model, of the same form as that of our recipe.
 
     Raises:
-        FloatingPointError: A term is not finite; the message names it and the epoch.
+        FloatingPointError: A term is not finite in the fit on train and validation; the message
+            names it, the epoch and the step. Before, training ends and the best epoch is kept.
     """
     keras.utils.set_random_seed(config.training.seed)
     looks = Looks(catalogue, interactions, config.training.patience, progress)
-    towers = train(config, catalogue, interactions.train, config.training.epochs, looks)
+    guard = _make_guard(config, looks, progress)
+    callbacks: list[keras.callbacks.Callback] = [guard, looks]
+    if log_dir is not None:
+        callbacks.append(TensorBoardScalars(os.path.join(log_dir, "paper"), (looks,)))
+    towers = train(config, catalogue, interactions.train, config.training.epochs, *callbacks)
     if config.training.refit and interactions.validation.nnz:
         progress(f"refit on train + validation: {looks.best_epoch} epochs")
-        towers = train(config, catalogue, interactions.known, looks.best_epoch)
+        callbacks = [_make_guard(config), Lines("refit", progress)]
+        towers = train(config, catalogue, interactions.known, looks.best_epoch, *callbacks)
     known = interactions.known if config.training.refit else interactions.train
     distributions, _ = compute_distributions(config, catalogue, None)
     history = {"content": {}, "validation": looks.history}
@@ -88,13 +105,21 @@ def train(
     towers = PaperTowers(config, catalogue, known.shape[0])
     towers.compile(optimizer=keras.optimizers.Adam(training.learning_rate))
     batches = TripleBatches(known, training.batch_size, training.negatives, training.seed)
-    guard = FiniteLosses("paper", f"lower training.learning_rate, now {training.learning_rate}")
     if epochs:
-        towers.fit(batches, epochs=epochs, verbose=0, callbacks=[guard, *callbacks])
+        towers.fit(batches, epochs=epochs, verbose=0, callbacks=list(callbacks))
     return towers
 
 
-class Looks(keras.callbacks.Callback):
+def _make_guard(
+    config: Config,
+    keeper: Keeper | None = None,
+    progress: Progress = lambda line: None,
+) -> FiniteLosses:
+    remedy = f"lower training.learning_rate, now {config.training.learning_rate}"
+    return FiniteLosses("paper", remedy, keeper, progress)
+
+
+class Looks(Keeper):
     """Looks at validation every few passes; keeps the best weights, stops when it gets no better.
 
     `history` holds `ndcg_at_20`, `recall_at_20` and the terms, an entry a look.
@@ -122,8 +147,11 @@ class Looks(keras.callbacks.Callback):
             name: [] for name in ("ndcg_at_20", "recall_at_20", *TERMS)
         }
 
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        self._started = time.monotonic()
+
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        if (epoch + 1) % EPOCHS_PER_LOOK:
+        if self.diverged or (epoch + 1) % EPOCHS_PER_LOOK:
             return
         figures = self._measure()
         terms = {name: float((logs or {})[name]) for name in TERMS}
@@ -132,7 +160,8 @@ class Looks(keras.callbacks.Callback):
         words = ", ".join(f"{name} {value:.3f}" for name, value in terms.items())
         self._progress(
             f"epoch {epoch + 1}: {words}, validation Recall@{K} {figures['recall_at_20']:.4f}, "
-            f"NDCG@{K} {figures['ndcg_at_20']:.4f}"
+            f"NDCG@{K} {figures['ndcg_at_20']:.4f}, at most "
+            f"{word_time_left(self._started, epoch + 1, self.params['epochs'])}"
         )
         ndcg = self.history["ndcg_at_20"]
         best = int(np.argmax(ndcg))

@@ -243,9 +243,17 @@ class TestBadData:
         with pytest.raises(ValueError, match="must have one row per item, 1"):
             fit(make_config(), catalogue, planted.interactions)
 
-    def test_a_diverging_phase_names_its_epoch(self, planted):
+    def test_a_diverging_phase_names_term_and_step_and_keeps_the_best(self, planted):
+        lines = []
         config = make_config(**QUICK, training={"learning_rate": 1e38, "epochs": 3})
-        with pytest.raises(
-            FloatingPointError, match=r"tower phase .*1e\+38. Received: loss nan in ep"
-        ):
-            self._fit(planted, config)
+        result = fit(config, planted.catalogue, planted.interactions, progress=lines.append)
+        (said,) = [line for line in lines if line.startswith("The tower phase diverged")]
+        assert "1e+38. Received: " in said and said.endswith("The best epoch before it is kept.")
+        assert result.epochs == 0
+        scores = result.model.compute_scores(planted.interactions.known)
+        start = fit(
+            make_config(**QUICK, training={"epochs": 0}), planted.catalogue, planted.interactions
+        )
+        np.testing.assert_allclose(
+            scores, start.model.compute_scores(planted.interactions.known), rtol=1e-5, atol=1e-5
+        )

@@ -10,6 +10,7 @@ import tensorflow_transform as tft
 
 from addrl_keras import export, training
 from addrl_keras.config import Config
+from tfx_pipeline import progress
 from tfx_pipeline.index.about import About
 from tfx_pipeline.index.columns import find_columns
 from tfx_pipeline.index.extras import Extras, write_extras
@@ -17,6 +18,8 @@ from tfx_pipeline.modules.addrl_catalogue import LoadedItems, load_interactions,
 from tfx_pipeline.modules.addrl_warmup import make_requests, write_warmup
 
 HISTORY_FILE = "history.json"
+# Lines that stay on the screen.
+_WARNINGS = ("watch: ", "The ")
 
 _logger = logging.getLogger(__name__)
 
@@ -35,7 +38,9 @@ def run_fn(fn_args: Any) -> None:
     catalogue = items.catalogue
     interactions = load_interactions(catalogue.item_ids, fn_args.train_files, fn_args.eval_files)
     os.makedirs(fn_args.model_run_dir, exist_ok=True)
-    result = training.fit(config, catalogue, interactions, progress=_logger.info)
+    result = training.fit(
+        config, catalogue, interactions, progress=_tell, log_dir=fn_args.model_run_dir
+    )
     export.write_saved_model(result, fn_args.serving_model_dir)
     requests = make_requests(
         config, catalogue, interactions, fn_args.custom_config["warmup_requests"]
@@ -44,6 +49,12 @@ def run_fn(fn_args: Any) -> None:
     write_extras(_make_extras(fn_args, result, items, transform_output), fn_args.serving_model_dir)
     with open(os.path.join(fn_args.model_run_dir, HISTORY_FILE), "w", encoding="utf-8") as file:
         json.dump(result.history, file, indent=2, default=float)
+
+
+def _tell(line: str) -> None:
+    """Tells how far the training is, in the log and to the person who waits."""
+    _logger.info(line)
+    progress.report(f"Trainer {line}", is_result=line.startswith(_WARNINGS))
 
 
 def _make_extras(
