@@ -178,7 +178,8 @@ def make_runs_table() -> str:
             continue  # Not measured yet.
         runs = load_result(f"run_{name}")["runs"]
         first, parts = runs["first"], runs["first"]["components"]
-        times = " | ".join(_minutes(runs[key]["seconds"]) for key in runs)
+        order = ("first", "second", "other_project")
+        times = " | ".join(_minutes(runs[key]["seconds"]) for key in order)
         details = ", ".join(
             _minutes(parts[part]) if part in parts else "-"
             for part in ("Trainer", "Evaluator", "ContentEncoder")
