@@ -16,6 +16,7 @@ INSTALL_REQUIRES = [
     "apache-beam>=2.77,<3",
     "grpcio>=1.60",
     "keras>=3.15,<4",
+    "keras-rs>=0.4,<0.5",
     "ml-metadata>=1.21,<1.22",
     "numpy>=2.0,<3",
     "pandas>=2.2,<3",

@@ -15,6 +15,7 @@ from addrl_keras.baselines.base import Baseline
 from addrl_keras.baselines.content_blend import ContentBlend
 from addrl_keras.baselines.ease import EASE
 from addrl_keras.baselines.item_knn import ItemKNN
+from addrl_keras.baselines.keras_rs_two_tower import KerasRsTwoTower
 from addrl_keras.baselines.most_popular import MostPopular
 from addrl_keras.baselines.tfrs_two_tower import TfrsTwoTower
 from addrl_keras.catalogue import Catalogue, Interactions
@@ -34,9 +35,9 @@ LARGE_CATALOGUE = 8000
 
 # What every run is compared with, in seconds; the others are fitted on request.
 QUICK = ("most_popular", "item_knn", "ease")
-BASELINES = (*QUICK, "content_blend", "tfrs_two_tower")
+BASELINES = (*QUICK, "content_blend", "tfrs_two_tower", "keras_rs_two_tower")
 # Those whose result hangs on a seed.
-LEARNT = ("tfrs_two_tower",)
+LEARNT = ("tfrs_two_tower", "keras_rs_two_tower")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +88,10 @@ def make_candidates(
             for dim in (32, 128)
             for rate in (0.1, 0.5)
             for size in (1024, 8192)
+        ]
+    if name == "keras_rs_two_tower":
+        return [
+            KerasRsTwoTower(dim, rate, seed=seed) for dim in (32, 128, 256) for rate in (0.03, 0.1)
         ]
     if name == "content_blend" and content is not None:
         # Its weights were chosen on validation with those of our model.

@@ -9,9 +9,11 @@ import scipy.sparse
 
 from addrl_keras.baselines import (
     EASE,
+    LEARNT,
     QUICK,
     Content,
     ItemKNN,
+    KerasRsTwoTower,
     MostPopular,
     TfrsTwoTower,
     compute_ease_weights,
@@ -207,9 +209,10 @@ def test_the_content_blend_is_our_teacher_undivided():
     assert baseline.hyperparameters["ease_lambda"] == start.ease_lambda
 
 
-def test_the_two_tower_of_tfrs_learns_and_repeats_itself(planted):
+@pytest.mark.parametrize("two_tower", [TfrsTwoTower, KerasRsTwoTower])
+def test_a_two_tower_learns_and_repeats_itself(planted, two_tower):
     interactions, test = planted
-    candidate = TfrsTwoTower(dim=8, learning_rate=0.5, batch_size=64, seed=1)
+    candidate = two_tower(dim=8, learning_rate=0.5, batch_size=64, seed=1)
     figure, chosen = candidate.validate(interactions, 5)
     assert figure > 0.4 and chosen.epochs % candidate.STEP == 0
     assert not hasattr(chosen, "_items")
@@ -226,3 +229,41 @@ def test_the_two_tower_of_tfrs_learns_and_repeats_itself(planted):
     assert found["recall_at_5"] > 1.3 * popular["recall_at_5"]
     with pytest.raises(ValueError, match="needs users"):
         first.score(interactions.known)
+
+
+def test_the_loss_of_the_keras_rs_two_tower_in_closed_form():
+    from addrl_keras.baselines.keras_rs_two_tower import make_model
+
+    model = make_model((3, 7), dim=4, seed=0, k=2)
+    model.build((None,))
+    users, items = np.array([0, 2]), np.array([5, 1])
+    embeddings = np.asarray(model.candidate_embedding.embeddings)
+    queries = np.asarray(model.user_embedding.embeddings)[users]
+    scores = queries @ embeddings.T
+    expected = np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(2), items]
+    found = model(users)
+    loss = model.compute_loss(users, items, found)
+    # A sum over the batch, against all items and not those of the batch alone.
+    np.testing.assert_allclose(float(loss), expected.sum(), rtol=1e-5)
+    best = np.argsort(-scores, axis=1)[:, :2]
+    np.testing.assert_array_equal(np.asarray(found["predictions"]), best)
+    assert set(model(users, training=True)) == {"user_embeddings"}
+
+
+def test_the_keras_rs_two_tower_scores_what_its_own_layer_retrieves(planted):
+    interactions, _ = planted
+    baseline = KerasRsTwoTower(dim=8, learning_rate=0.5, batch_size=64, epochs=3)
+    model, batches = baseline._make(interactions.train)
+    model.fit(batches, epochs=3, verbose=0, shuffle=False)
+    scores = baseline.fit(interactions.train).score(interactions.train, np.arange(80))
+    retrieved = np.asarray(model(np.arange(80))["predictions"])
+    best = -np.sort(-scores, axis=1)[:, :10]
+    np.testing.assert_allclose(np.take_along_axis(scores, retrieved, 1), best, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LEARNT)
+def test_the_grids_of_what_is_learnt_carry_the_seed(name):
+    candidates = make_candidates(name, 10, seed=7)
+    assert {candidate.seed for candidate in candidates} == {7}
+    chosen = [tuple(candidate.hyperparameters.values()) for candidate in candidates]
+    assert len(set(chosen)) == len(chosen) > 1

@@ -14,6 +14,7 @@ BASELINE_NAMES = {
     "ease": "EASE",
     "content_blend": "closed-form blend with content",
     "tfrs_two_tower": "two-tower of the TFRS tutorial",
+    "keras_rs_two_tower": "two-tower of the keras-rs example",
 }
 
 
