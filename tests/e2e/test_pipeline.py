@@ -68,8 +68,15 @@ def test_every_component_has_a_line_as_it_starts_and_ends(planted_run):
         assert f"{component.name} ..." in planted_run.printed
         assert f"{component.name} done in" in planted_run.printed
     assert f"log: {planted_run.result.log}" in planted_run.printed
-    assert len(planted_run.printed.splitlines()) == 2 * len(planted_run.result.components) + 4
-    assert "Going to run a new execution" in pathlib.Path(planted_run.result.log).read_text()
+    # Beside these, indented ones say how far the training is.
+    lines = [line for line in planted_run.printed.splitlines() if not line.startswith("      ")]
+    assert len(lines) == 2 * len(planted_run.result.components) + 4
+    told = [line for line in planted_run.printed.splitlines() if line not in lines]
+    assert told and all(line.startswith("      Trainer ") for line in told)
+    log = pathlib.Path(planted_run.result.log).read_text()
+    assert "Going to run a new execution" in log and "content: epoch 1 of " in log
+    events = planted_run.runs_dir.glob("planted/pipeline_root/Trainer/model_run/**/events.*")
+    assert {file.parent.name for file in events} >= {"content"}
 
 
 def test_metrics_are_those_of_the_pushed_model(planted_run):
