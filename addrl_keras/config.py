@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from addrl_keras.preferences import list_kinds
+
 RESIDUAL = "residual"
 MEMORY = "memory"
 RESERVED = (RESIDUAL, MEMORY, "item_warmth", "user_activity")
@@ -290,11 +292,19 @@ class LossConfig:
     """Weights of the training terms; 0 switches a term off.
 
     Args:
-        preference: Full-catalogue softmax of held-out items given the rest of the user's history.
+        preference: Prediction of held-out items given the rest of the user's history.
         intra: Chunk classification within a modality (the paper's alpha).
         inter: Chunk contrast between modalities (the paper's beta).
         value: Attribute value heads on the fused chunks (the paper's gamma).
         l2: Squared length of the embeddings of a batch (the paper's r; its recipe alone has it).
+        preference_kind: How it is predicted: `softmax` over the whole catalogue, `sampled_softmax`
+            over `num_negatives` drawn items, `in_batch_softmax` over the targets of the batch,
+            `bpr` against the hardest of `num_negatives` items of each user, or `distillation` of
+            the closed-form teacher. `softmax` and `distillation` score the catalogue in each step;
+            the others never do.
+        num_negatives: Of `sampled_softmax`, for the batch (a thousand or more), and of `bpr`, for
+            each user (a handful, of which the hardest counts).
+        distillation_power: Power of the teacher's scores; a higher one asks for the top alone.
     """
 
     preference: float = 1.0
@@ -302,11 +312,17 @@ class LossConfig:
     inter: float = 0.01
     value: float = 1.0
     l2: float = 0.0
+    preference_kind: str = "softmax"
+    num_negatives: int = 1024
+    distillation_power: float = 3.0
 
     def validate(self) -> None:
         """Raises `ValueError` that names the field, the value received and what is allowed."""
-        for field in dataclasses.fields(self):
-            _validate_range("losses", field.name, getattr(self, field.name), 0.0)
+        for name in ("preference", "intra", "inter", "value", "l2"):
+            _validate_range("losses", name, getattr(self, name), 0.0)
+        _validate_choice("losses", "preference_kind", self.preference_kind, list_kinds())
+        _validate_range("losses", "num_negatives", self.num_negatives, 1)
+        _validate_range("losses", "distillation_power", self.distillation_power, 1e-6)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,8 +14,10 @@ from keras import ops
 
 from addrl_keras.config import PAPER, Config
 from addrl_keras.layers.retrieval import DOT, SOFTPLUS, score_chunks
-from addrl_keras.losses import preference
+from addrl_keras.pairs import Pairs
+from addrl_keras.preferences import get_kind
 from addrl_keras.towers import ItemTower, Memory, UserTower, compute_chunk_dims
+from addrl_keras.training_step import Frozen, Step, make_frozen
 
 Tensor = Any
 
@@ -90,6 +92,9 @@ class AdDrl(keras.Model):
             )
         self._seeds = keras.random.SeedGenerator(config.training.seed)
         self._mean_loss = keras.metrics.Mean(name="loss")
+        self._frozen: Frozen | None = None
+        # Item-to-item weights `[num_items, num_items]`, where the loss is distillation.
+        self.teacher: np.ndarray | None = None
         self.built = True
 
     def call(self, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -103,28 +108,64 @@ class AdDrl(keras.Model):
         """How a chunk's dot product becomes its contribution."""
         return SOFTPLUS if self.config.recipe == PAPER else DOT
 
+    def prepare_training(self, items: scipy.sparse.csr_matrix) -> None:
+        """Computes what no step changes; call it before `fit` and after setting weights.
+
+        Args:
+            items: Binary CSR `[num_users, num_items]`, the training interactions.
+        """
+        self._frozen = make_frozen(self, items, self.teacher)
+
+    def finish_training(self) -> None:
+        """Lets go of what only steps need, the teacher among it."""
+        self._frozen = self.teacher = None
+
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """Holds out a random part of each user's items and learns to predict it from the rest.
 
         Args:
-            data: Dict with `items`, 0/1 `[batch, num_items]`, and `users`, int `[batch]`.
+            data: Dict with `lengths`, int `[batch]`, the number of each user's items, `items`, int
+                `[sum of lengths]`, and `users`, int `[batch]`.
+
+        Raises:
+            ValueError: `prepare_training` was not called.
         """
-        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        items = tf.cast(inputs["items"], self.compute_dtype)
-        low, high = self.config.training.keep_share
-        share = keras.random.uniform((tf.shape(items)[0], 1), low, high, seed=self._seeds)
-        kept = keras.random.uniform(tf.shape(items), seed=self._seeds) < share
-        history = items * tf.cast(kept, items.dtype)
-        with tf.GradientTape() as tape:
-            scores = self({"history": history, "users": inputs["users"]}, training=True)
-            loss = self.config.losses.preference * preference.history_softmax(
-                scores, history, items - history
+        if self._frozen is None:
+            raise ValueError(
+                "A model is trained on what `prepare_training` computes; call it before `fit`."
             )
-        self.optimizer.apply(
-            tape.gradient(loss, self.trainable_variables), self.trainable_variables
-        )
+        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        kind = get_kind(self.config.losses.preference_kind)
+        history, targets = self._hold_out(inputs["items"], inputs["lengths"], kind.IS_DENSE)
+        with tf.GradientTape() as tape:
+            users = self.user_tower.encode(history, inputs["users"])
+            step = Step(self, self._frozen, history, targets, users)
+            loss = self.config.losses.preference * kind.compute_loss(step)
+        gradients = tape.gradient(loss, self.trainable_variables)
+        if kind.IS_DENSE:
+            # Every item is in the softmax, so every row moves.
+            gradients = [None if part is None else tf.convert_to_tensor(part) for part in gradients]
+        self.optimizer.apply(gradients, self.trainable_variables)
         self._mean_loss.update_state(loss)
         return {"loss": self._mean_loss.result()}
+
+    def draw(self, shape: Tensor) -> Tensor:
+        """Draws numbers in [0, 1) from the model's own seeds, float of a shape."""
+        return keras.random.uniform(shape, seed=self._seeds)
+
+    def _hold_out(self, items: Tensor, lengths: Tensor, dense: bool) -> tuple[Pairs, Pairs]:
+        num_rows = tf.shape(lengths)[0]
+        pairs = Pairs(tf.repeat(tf.range(num_rows), lengths), items, num_rows)
+        low, high = self.config.training.keep_share
+        share = keras.random.uniform((num_rows, 1), low, high, seed=self._seeds)
+        if dense:
+            # A number per item of the catalogue, as ever: a seed goes on to mean the same split.
+            places = tf.stack([pairs.rows, pairs.items], axis=1)
+            drawn = tf.gather_nd(self.draw((num_rows, self.shape.num_items)), places)
+        else:
+            drawn = self.draw(tf.shape(items))
+        kept = drawn < tf.gather(share[:, 0], pairs.rows)
+        return pairs.keep(kept), pairs.keep(~kept)
 
     def compute_scores(
         self, history: Any, users: np.ndarray | None = None, batch_size: int = 512

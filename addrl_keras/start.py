@@ -37,10 +37,15 @@ def make_started_model(
     model = AdDrl(config, shape)
     for weight, value in zip(model.item_tower.distributions, distributions, strict=True):
         weight.assign(value)
-    if config.start.kind == "random":
+    teacher = None
+    if config.start.kind == "closed_form" or config.losses.preference_kind == "distillation":
+        teacher = compute_teacher(history, catalogue, config.start)
+    if config.start.kind == "random" or teacher is None:
         _start_at_random(model, history)
     else:
-        _start_in_closed_form(model, catalogue, history, distributions)
+        _start_in_closed_form(model, teacher, history, distributions)
+    if config.losses.preference_kind == "distillation":
+        model.teacher = teacher
     return model
 
 
@@ -63,12 +68,11 @@ def _start_at_random(model: AdDrl, history: scipy.sparse.csr_matrix) -> None:
 
 def _start_in_closed_form(
     model: AdDrl,
-    catalogue: Catalogue,
+    teacher: np.ndarray,
     history: scipy.sparse.csr_matrix,
     distributions: list[np.ndarray],
 ) -> None:
     config = model.config
-    teacher = compute_teacher(history, catalogue, config.start)
     affinity = closed_form.compute_affinity(teacher, distributions, config.start.affinity_ridge)
     chunks, reach = [], []
     for k, part in enumerate(affinity):

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras import ops
 
 from addrl_keras.config import PAPER, Config
+from addrl_keras.pairs import Pairs
 
 Tensor = Any
 
@@ -45,7 +46,13 @@ class UserTower(keras.layers.Layer):
             )
 
     def call(self, history: Tensor, users: Tensor | None = None) -> Tensor:
-        vectors = ops.matmul(history * history_scale(history), self.query)
+        return self._add_users(ops.matmul(history * history_scale(history), self.query), users)
+
+    def encode(self, history: Pairs, users: Tensor | None = None) -> Tensor:
+        """Encodes histories given as pairs, without forming `[batch, num_items]`."""
+        return self._add_users(history.encode(self.query.value), users)
+
+    def _add_users(self, vectors: Tensor, users: Tensor | None) -> Tensor:
         if self.embedding is not None and users is not None:
             known = ops.cast(users >= 0, vectors.dtype)[:, None]
             vectors = vectors + known * ops.take(self.embedding, ops.maximum(users, 0), axis=0)
@@ -114,11 +121,16 @@ class ItemTower(keras.layers.Layer):
     def call(self, inputs: Tensor | None = None) -> Tensor:
         """Returns the vectors of the whole catalogue, float `[num_items, dim]`."""
         residual = ops.convert_to_tensor(self.residual)
+        return ops.concatenate([self.compute_attributes(), residual], axis=-1)
+
+    def compute_attributes(self) -> Tensor:
+        """Computes the attribute chunks side by side, `[num_items, dim]`; no step moves them."""
         if self.chunks is not None:
-            return ops.concatenate([ops.convert_to_tensor(self.chunks), residual], axis=-1)
+            return ops.convert_to_tensor(self.chunks)
         pairs = zip(self.distributions, self.value_embeddings, strict=True)
-        chunks = [ops.matmul(distribution, embedding) for distribution, embedding in pairs]
-        return ops.concatenate([*chunks, residual], axis=-1)
+        return ops.concatenate(
+            [ops.matmul(distribution, embedding) for distribution, embedding in pairs], axis=-1
+        )
 
 
 class Memory(keras.layers.Layer):

@@ -25,6 +25,7 @@ from addrl_keras.config import PAPER, Config
 from addrl_keras.content import ContentTower, compute_distributions, fit_content_tower
 from addrl_keras.model import AdDrl
 from addrl_keras.new_items import place_new_items
+from addrl_keras.optimizers import TableAdam
 from addrl_keras.start import make_started_model
 from addrl_keras.watching import Watch
 
@@ -149,7 +150,7 @@ def _validate_trainable(interactions: Interactions) -> None:
 
 
 class UserBatches(keras.utils.PyDataset):
-    """Shuffled batches of users with all their items; only one batch is dense at a time."""
+    """Shuffled batches of users with all their items, as lists; nothing is ever dense."""
 
     def __init__(self, items: scipy.sparse.csr_matrix, batch_size: int, seed: int) -> None:
         super().__init__()
@@ -162,7 +163,10 @@ class UserBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
         rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        return ({"items": self._items[rows].toarray(), "users": rows.astype(np.int32)},)
+        part = self._items[rows]
+        lengths = np.diff(part.indptr).astype(np.int32)
+        users = rows.astype(np.int32)
+        return ({"items": part.indices.astype(np.int32), "lengths": lengths, "users": users},)
 
     def on_epoch_end(self) -> None:
         self._generator.shuffle(self._order)
@@ -245,8 +249,10 @@ def _train(
     schedule = keras.optimizers.schedules.CosineDecay(
         training.learning_rate, training.epochs * len(batches), alpha=0.1
     )
-    model.compile(optimizer=keras.optimizers.Adam(schedule))
+    model.prepare_training(items)
+    model.compile(optimizer=TableAdam(schedule))
     model.fit(batches, epochs=epochs, verbose=0, callbacks=list(callbacks))
+    model.finish_training()
 
 
 def make_modality_weights(config: Config, attention: np.ndarray) -> np.ndarray:

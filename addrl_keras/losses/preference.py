@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import tensorflow as tf
 from keras import ops
+
+if TYPE_CHECKING:
+    from addrl_keras.pairs import Pairs
 
 Tensor = Any
 MASKED_SCORE = -1e9
@@ -66,3 +70,23 @@ def bpr_hardest(positive: Tensor, negatives: Tensor) -> Tensor:
         Rendle et al., BPR, UAI 2009, section 4.1; AD-DRL, arXiv 2312.14433, section 3.5.
     """
     return ops.sum(ops.softplus(ops.max(negatives, axis=-1) - positive))
+
+
+def history_softmax_of_pairs(scores: Tensor, history: Pairs, targets: Pairs) -> Tensor:
+    """Computes `history_softmax` with histories and targets as pairs, in one fused kernel.
+
+    Args:
+        scores: Float `[batch, num_items]`.
+        history: The items that take no part.
+        targets: The items to predict.
+
+    Returns:
+        A scalar; 0 if no user has a target.
+    """
+    num_items = tf.shape(scores)[1]
+    count = targets.counts()
+    labels = targets.spread(1.0 / tf.gather(count, targets.rows), num_items)
+    hidden = history.spread(tf.fill(tf.shape(history.rows), MASKED_SCORE), num_items)
+    per_user = tf.nn.softmax_cross_entropy_with_logits(labels, scores + hidden)
+    has_target = tf.cast(count > 0, scores.dtype)
+    return tf.reduce_sum(per_user * has_target) / tf.maximum(tf.reduce_sum(has_target), 1.0)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import scipy.sparse
 import tensorflow as tf
 from addrl_data import make_config
 from keras_conformance import check_layer
@@ -281,8 +282,10 @@ class TestAdDrl:
         model = self._model(user_embedding=embedding)
         model.compile(optimizer=keras.optimizers.SGD(0.5))
         before = {weight.path: weight.numpy() for weight in model.weights}
-        items = np.array([[1, 1, 1, 0, 0, 0], [0, 1, 0, 1, 1, 1]], np.float32)
-        loss = model.train_step(({"items": items, "users": np.array([0, 3], np.int32)},))["loss"]
+        model.prepare_training(scipy.sparse.csr_matrix(np.ones((2, 6), np.float32)))
+        items, lengths = np.array([0, 1, 2, 1, 3, 4, 5], np.int32), np.array([3, 4], np.int32)
+        batch = {"items": items, "lengths": lengths, "users": np.array([0, 3], np.int32)}
+        loss = model.train_step((batch,))["loss"]
         assert np.isfinite(loss)
         moved = {w.path for w in model.weights if np.any(w.numpy() != before[w.path])}
         expected = {model.user_tower.query.path, model.item_tower.residual.path}

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from addrl_keras.losses.disentangle import attribute_value, inter_modality, intra_modality
-from addrl_keras.losses.preference import history_softmax
+from addrl_keras.losses.preference import bpr_hardest, history_softmax
 
 
 def _log_softmax(x):
@@ -181,3 +181,24 @@ class TestAttributeValue:
         )
         assert np.isfinite(loss)
         assert np.isfinite(gradient).all()
+
+
+class TestBprHardest:
+    positive = np.array([1.0, -2.0], np.float32)
+    negatives = np.array([[0.5, 3.0, -1.0], [-4.0, -2.5, -9.0]], np.float32)
+
+    def test_is_the_sum_over_the_batch_against_the_hardest_alone(self):
+        expected = np.log1p(np.exp(-(1.0 - 3.0))) + np.log1p(np.exp(-(-2.0 + 2.5)))
+        assert float(bpr_hardest(self.positive, self.negatives)) == pytest.approx(expected)
+        _, gradient = _gradient(lambda x: bpr_hardest(self.positive, x), self.negatives)
+        assert (np.argmax(gradient, axis=1) == [1, 1]).all()
+        assert np.count_nonzero(gradient) == 2
+
+    def test_large_scores_stay_finite_and_an_absent_negative_counts_for_nothing(self):
+        far = np.array([[1e4, -np.inf]], np.float32)
+        loss, gradient = _gradient(lambda x: bpr_hardest(x, far), np.zeros(1, np.float32))
+        assert loss == pytest.approx(1e4)
+        assert gradient == pytest.approx([-1.0])
+        none = np.full((1, 2), -np.inf, np.float32)
+        loss, gradient = _gradient(lambda x: bpr_hardest(x, none), np.zeros(1, np.float32))
+        assert loss == 0.0 and gradient == pytest.approx([0.0])
