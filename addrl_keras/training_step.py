@@ -103,7 +103,7 @@ class Step:
         residual = tf.convert_to_tensor(model.item_tower.residual)
         vectors = tf.concat([self.frozen.attributes, residual], axis=1)
         scores = tf.matmul(self.users, vectors, transpose_b=True)
-        if self.frozen.memory is None:
+        if self.frozen.memory is None or model.memory is None:
             return scores
         weight = tf.convert_to_tensor(model.memory.weight)
         return scores + self.frozen.memory.compute_scores(weight, self.history)
