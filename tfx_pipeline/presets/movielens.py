@@ -20,7 +20,7 @@ def movielens() -> PipelineConfig:
     """MovieLens-100K with release year, popularity, studio and genre; title and people.
 
     Command: `addrl run movielens`. Expected on 2 cores: 3 minutes, from the cache half a minute.
-    Expected metric: Recall@20 .39, NDCG@20 .28, as `benchmarks/results/movielens.json` has them.
+    Expected metric: Recall@20 .39, NDCG@20 .29, as `benchmarks/results/movielens.json` has them.
     """
     model = Config(
         attributes=ATTRIBUTES,
@@ -41,5 +41,5 @@ def movielens() -> PipelineConfig:
         model=model,
         # Below EASE, tuned as hard (.383, .280), there is nothing worth serving; the third digit
         # is left to machines, whose arithmetic differs.
-        gates=GateConfig(min_recall=0.380, min_ndcg=0.278),
+        gates=GateConfig(min_recall=0.385, min_ndcg=0.281),
     )
