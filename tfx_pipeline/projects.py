@@ -125,12 +125,15 @@ def _make_config(path: pathlib.Path, document: dict[str, Any]) -> PipelineConfig
         return reader.make(section, cls, reader.get_table(section, document, section))
 
     named = {"attributes": Attribute, "modalities": Modality}
-    parts = {
+    parts: dict[str, Any] = {
         name: tuple(reader.make_named(document, name, cls).values()) for name, cls in named.items()
     }
-    model = Config(
-        **parts, **{name: make(name, hints[name]) for name in hints if name not in named}
-    )
+    for name in hints.keys() - named.keys():
+        if dataclasses.is_dataclass(hints[name]):
+            parts[name] = make(name, hints[name])
+        elif name in document:
+            parts[name] = reader.check_type(name, document[name], hints[name])
+    model = Config(**parts)
     _check_columns(reader, model, tables)
     evaluation = make("evaluation", _Evaluation)
     return PipelineConfig(

@@ -133,6 +133,9 @@ MISTAKES = [
     ("k = 10", "k = 10 11", "this is not TOML (Expected newline"),
     ('brand = { column = "brand" }', "brand = 3",
      "attributes.brand must be a section. Received: 3. Begin it with a line [attributes.brand]."),
+    ("", "recipe = 3\n", 'recipe must be a text in "quotes". Received: 3.'),
+    ("", 'recipe = "papr"\n', "config.recipe must be one of construction, paper. Received: 'papr'"),
+    ("", 'recipe = "paper"\n', "The paper's recipe has no memory: set model.memory_size to 0."),
 ]  # fmt: skip
 
 
