@@ -106,16 +106,7 @@ class ContentTower(keras.Model):
             ),
             start=zero,
         )
-        inter = sum(
-            (
-                disentangle.inter_modality(
-                    chunks[:, a], chunks[:, b], ops.logical_and(present[:, a], present[:, b])
-                )
-                for a in range(count)
-                for b in range(a + 1, count)
-            ),
-            start=zero,
-        )
+        inter = disentangle.inter_modality(chunks, present)
         value = sum(
             (
                 disentangle.attribute_value(*pair)

@@ -41,34 +41,46 @@ def intra_modality(logits: Tensor, present: Tensor) -> Tensor:
 
 
 def inter_modality(
-    first: Tensor, second: Tensor, present: Tensor, temperature: float = 1.0
+    chunks: Tensor, present: Tensor, count: Tensor | None = None, temperature: float = 1.0
 ) -> Tensor:
-    """Computes the contrast between two modalities of the same item, both ways.
+    """Computes the contrast between each two modalities of the same item, both ways.
 
-    `L_inter = sum_k -log softmax_j(<a^k, b^j> / T)[k]`, plus the same with `a` and `b` exchanged.
-    The negatives of a chunk are the other chunks of the same item.
+    For modalities `a` and `b` of an item `L_inter = sum_k -log softmax_j(<a^k, b^j> / T)[k]`, plus
+    the same with `a` and `b` exchanged. The negatives of a chunk are the other chunks of the same
+    item.
 
     Args:
-        first: Float `[batch, num_chunks, chunk_dim]`, the chunks of one modality.
-        second: Likewise, of the other modality.
-        present: Bool or float `[batch]`, whether the item has both modalities, or how often it
-            counts.
+        chunks: Float `[batch, num_modalities, num_chunks, chunk_dim]`.
+        present: Bool `[batch, num_modalities]`, which modalities an item has. A pair that it lacks
+            one of counts for nothing.
+        count: Optional float `[batch]`, how often each item counts; once by default.
         temperature: `T`.
 
     Returns:
-        A scalar: summed over chunks and directions, averaged over the items that have both.
+        A scalar: of each pair the sum over chunks and directions, averaged over the items that have
+        both; summed over the pairs. 0 for a single modality.
 
     Example:
-        >>> zeros = ops.zeros((1, 2, 3))
-        >>> round(float(inter_modality(zeros, zeros, ops.array([True]))), 4)  # 4 log 2
+        >>> zeros, yes = ops.zeros((1, 2, 2, 3)), ops.ones((1, 2), "bool")
+        >>> round(float(inter_modality(zeros, yes)), 4)  # 4 log 2
         2.7726
     """
-    similarity = ops.einsum("bkd,bjd->bkj", first, second) / temperature
-    both_ways = (
-        intra_modality(similarity, present),
-        intra_modality(ops.swapaxes(similarity, 1, 2), present),
+    _, num_modalities, num_chunks, dim = chunks.shape
+    flat = ops.reshape(chunks, (-1, num_modalities * num_chunks, dim))
+    # One product for all pairs, both directions among them: [batch, M * K, M * K].
+    similarity = ops.matmul(flat, ops.swapaxes(flat, 1, 2)) / temperature
+    log_probability = ops.reshape(
+        ops.log_softmax(ops.reshape(similarity, (-1, num_chunks)), axis=-1),
+        (-1, num_modalities, num_chunks, num_modalities, num_chunks),
     )
-    return both_ways[0] + both_ways[1]
+    # As above: a product with the identity, [K, 1, K], in place of the diagonal.
+    same_chunk = ops.eye(num_chunks, dtype=chunks.dtype)[:, None, :]
+    per_pair = -ops.sum(log_probability * same_chunk, axis=(2, 4))
+    mask = ops.cast(present, chunks.dtype)
+    both = mask[:, :, None] * mask[:, None, :] * (1.0 - ops.eye(num_modalities, dtype=mask.dtype))
+    if count is not None:
+        both = both * ops.cast(count, both.dtype)[:, None, None]
+    return ops.sum(ops.sum(per_pair * both, axis=0) / ops.maximum(ops.sum(both, axis=0), 1.0))
 
 
 def attribute_value(logits: Tensor, distribution: Tensor, count: Tensor | None = None) -> Tensor:

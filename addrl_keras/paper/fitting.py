@@ -29,6 +29,7 @@ from addrl_keras.config import Config
 from addrl_keras.content import compute_distributions
 from addrl_keras.metrics.ranking import compute_ranking_metrics
 from addrl_keras.model import AdDrl, ModelShape
+from addrl_keras.optimizers import TableAdam
 from addrl_keras.paper.batches import TripleBatches
 from addrl_keras.paper.towers import TERMS, PaperTowers
 from addrl_keras.training import FitResult
@@ -103,7 +104,7 @@ def train(
     """
     training = config.training
     towers = PaperTowers(config, catalogue, known.shape[0])
-    towers.compile(optimizer=keras.optimizers.Adam(training.learning_rate))
+    towers.compile(optimizer=TableAdam(training.learning_rate))
     batches = TripleBatches(known, training.batch_size, training.negatives, training.seed)
     if epochs:
         towers.fit(batches, epochs=epochs, verbose=0, callbacks=list(callbacks))

@@ -7,15 +7,15 @@ from typing import Any
 
 import keras
 import numpy as np
-import scipy.sparse
 import tensorflow as tf
 from keras import ops
 
-from addrl_keras.catalogue import Catalogue, Features, normalize_rows
+from addrl_keras.catalogue import Catalogue
 from addrl_keras.config import Config
 from addrl_keras.layers.fusion import FusionAttention
 from addrl_keras.layers.heads import ChunkClassifier, ValueHeads
 from addrl_keras.losses import disentangle, preference
+from addrl_keras.paper.rows import Rows
 
 Tensor = Any
 TERMS = ("preference", "intra", "inter", "value", "l2")
@@ -52,7 +52,7 @@ class PaperTowers(keras.Model):
         self.user_embedding = embed("users", num_users, 0)
         self.item_embedding = embed("items", catalogue.num_items, 1)
         parts = [catalogue.features[part.name] for part in config.content_modalities]
-        self._features = [make_feature(part) for part in parts]
+        self._features = [Rows(part) for part in parts]
         self.projections = [
             embed(f"projection_{part.name}", feature.shape[1], 2 + number)
             for number, (part, feature) in enumerate(
@@ -86,10 +86,7 @@ class PaperTowers(keras.Model):
         """
         vectors = [ops.convert_to_tensor(self.item_embedding)]
         for feature, kernel in zip(self._features, self.projections, strict=True):
-            kernel = ops.convert_to_tensor(kernel)
-            is_sparse = isinstance(feature, tf.SparseTensor)
-            product = tf.sparse.sparse_dense_matmul if is_sparse else tf.matmul
-            vectors.append(product(feature, kernel))
+            vectors.append(feature.project(ops.convert_to_tensor(kernel)))
         chunks = ops.stack([self._cut(vector) for vector in vectors], axis=1)
         fused, weights = self.fusion(chunks, self._present)
         return chunks, fused, weights
@@ -113,7 +110,7 @@ class PaperTowers(keras.Model):
         return {
             "preference": preference.bpr_hardest(scores[:, 0], scores[:, 1:]),
             "intra": self._compute_intra(chunks, users, count, training),
-            "inter": self._compute_inter(chunks, count),
+            "inter": disentangle.inter_modality(chunks, self._present, count),
             "value": tf.add_n([disentangle.attribute_value(*pair, count) for pair in values]),
             "l2": squared / tf.cast(tf.shape(users)[0], squared.dtype),
         }
@@ -125,7 +122,9 @@ class PaperTowers(keras.Model):
             terms = self.compute_terms(batch, training=True)
             loss = tf.add_n([weights[name] * term for name, term in terms.items()])
         variables = self.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        # The moments of every row decay in each step, as the authors' Adam has it.
+        gradients = [tf.convert_to_tensor(part) for part in tape.gradient(loss, variables)]
+        self.optimizer.apply(gradients, variables)
         for name, value in {**terms, "loss": loss}.items():
             self.trackers[name].update_state(value)
         return {name: tracker.result() for name, tracker in self.trackers.items()}
@@ -141,15 +140,6 @@ class PaperTowers(keras.Model):
             logits = self.classifiers[m](chunks[:, m], training=training)
             mask = tf.cast(self._present[:, m], count.dtype) * count
             terms.append(disentangle.intra_modality(logits, mask))
-        return tf.add_n(terms)
-
-    def _compute_inter(self, chunks: Tensor, count: Tensor) -> Tensor:
-        terms = [tf.zeros(())]
-        for a in range(chunks.shape[1]):
-            for b in range(a + 1, chunks.shape[1]):
-                both = self._present[:, a] & self._present[:, b]
-                mask = tf.cast(both, count.dtype) * count
-                terms.append(disentangle.inter_modality(chunks[:, a], chunks[:, b], mask))
         return tf.add_n(terms)
 
     def _cut(self, vectors: Tensor) -> Tensor:
@@ -173,13 +163,3 @@ def compute_scores(users: Tensor, items: Tensor) -> Tensor:
     """
     products = ops.sum(ops.normalize(users, axis=-1, order=2) * items, axis=-1)
     return ops.sum(ops.softplus(products), axis=-1)
-
-
-def make_feature(feature: Features) -> Any:
-    """Makes a constant of a modality's L2-normalised features, sparse where they are."""
-    if isinstance(feature, np.ndarray):
-        length = np.linalg.norm(feature, axis=1, keepdims=True)
-        return tf.constant((feature / np.maximum(length, 1e-12)).astype(np.float32))
-    rows = scipy.sparse.coo_matrix(normalize_rows(feature, order=2))
-    where = np.stack([rows.row, rows.col], axis=1).astype(np.int64)
-    return tf.sparse.reorder(tf.SparseTensor(where, rows.data.astype(np.float32), rows.shape))

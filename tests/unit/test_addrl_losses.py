@@ -115,35 +115,49 @@ class TestIntraModality:
 
 
 class TestInterModality:
-    first, second = _normal(3, 4, 5), _normal(3, 4, 5, seed=1)
-    present = np.array([True, False, True])
+    chunks = _normal(3, 3, 4, 5)
+    present = np.array([[True, True, True], [True, False, True], [True, True, False]])
 
-    def test_against_numpy(self):
-        similarity = self.first @ self.second.transpose(0, 2, 1) / 0.5
+    def _expect_pair(self, a, b, temperature):
+        similarity = self.chunks[:, a] @ self.chunks[:, b].transpose(0, 2, 1) / temperature
         one_way = -_log_softmax(similarity)[:, range(4), range(4)].sum(axis=1)
         back = -_log_softmax(similarity.transpose(0, 2, 1))[:, range(4), range(4)].sum(axis=1)
-        expected = (one_way + back)[self.present].mean()
-        loss = inter_modality(self.first, self.second, self.present, temperature=0.5)
+        return one_way + back
+
+    def test_against_numpy(self):
+        count = np.array([1.0, 4.0, 2.0], np.float32)
+        expected = sum(
+            np.average(self._expect_pair(a, b, 0.5), weights=count * both)
+            for a, b in ((0, 1), (0, 2), (1, 2))
+            for both in [self.present[:, a] & self.present[:, b]]
+        )
+        loss = inter_modality(self.chunks, self.present, count, temperature=0.5)
         assert float(loss) == pytest.approx(expected, rel=1e-5)
 
     def test_it_is_symmetric_in_the_modalities(self):
-        loss = float(inter_modality(self.first, self.second, self.present))
-        assert float(inter_modality(self.second, self.first, self.present)) == pytest.approx(loss)
+        loss = float(inter_modality(self.chunks, self.present))
+        turned = inter_modality(self.chunks[:, ::-1], self.present[:, ::-1])
+        assert float(turned) == pytest.approx(loss, rel=1e-6)
 
     def test_matching_chunks_cost_less_than_exchanged_ones(self):
-        chunks = np.tile(6.0 * np.eye(4, dtype=np.float32), (1, 1, 1))
-        yes = np.array([True])
-        assert float(inter_modality(chunks, chunks, yes)) == pytest.approx(0.0, abs=1e-4)
-        assert float(inter_modality(chunks, chunks[:, ::-1], yes)) > 100.0
+        chunks = 6.0 * np.eye(4, dtype=np.float32)
+        yes = np.ones((1, 2), bool)
+        matching = np.stack([chunks, chunks])[None]
+        exchanged = np.stack([chunks, chunks[::-1]])[None]
+        assert float(inter_modality(matching, yes)) == pytest.approx(0.0, abs=1e-4)
+        assert float(inter_modality(exchanged, yes)) > 100.0
 
     def test_a_missing_modality_gives_no_gradient(self):
-        _, gradient = _gradient(lambda x: inter_modality(x, self.second, self.present), self.first)
-        assert not gradient[1].any()
-        assert gradient[0].any()
+        _, gradient = _gradient(lambda x: inter_modality(x, self.present), self.chunks)
+        assert not gradient[1, 1].any()
+        assert not gradient[2, 2].any()
+        assert gradient[1, 0].any()
 
-    def test_one_chunk_has_no_negatives(self):
-        one = self.first[:, :1]
-        assert float(inter_modality(one, one, self.present)) == pytest.approx(0.0, abs=1e-6)
+    def test_one_chunk_or_one_modality_has_nothing_to_contrast(self):
+        assert float(inter_modality(self.chunks[:, :, :1], self.present)) == pytest.approx(
+            0.0, abs=1e-6
+        )
+        assert float(inter_modality(self.chunks[:, :1], self.present[:, :1])) == 0.0
 
 
 class TestAttributeValue:
