@@ -164,6 +164,7 @@ class ValidationNdcg(Keeper):
         validation: What it has to find.
         patience: Epochs without a better figure after which training stops.
         progress: Called with a line per epoch.
+        users: Users at most who are asked, spread evenly over all who have something to find.
     """
 
     def __init__(
@@ -172,9 +173,11 @@ class ValidationNdcg(Keeper):
         validation: scipy.sparse.csr_matrix,
         patience: int,
         progress: Progress = lambda line: None,
+        users: int | None = None,
     ) -> None:
         super().__init__()
-        self._train, self._validation = train, validation
+        self._users = _choose_users(train, validation, users)
+        self._train, self._validation = train[self._users], validation[self._users]
         self._patience, self._progress = patience, progress
         self._best_weights: Any = None
         self.best_epoch = 0
@@ -207,8 +210,8 @@ class ValidationNdcg(Keeper):
         return f"validation NDCG@{K} {ndcg:.4f}, Recall@{K} {recall:.4f}"
 
     def _measure(self, epoch: int) -> None:
-        def score(history: scipy.sparse.csr_matrix, users: np.ndarray) -> np.ndarray:
-            return self.model.compute_scores(history, users)
+        def score(history: scipy.sparse.csr_matrix, rows: np.ndarray) -> np.ndarray:
+            return self.model.compute_scores(history, self._users[rows])
 
         figures = ranking.compute_ranking_metrics(
             score, self._train, self._validation, K, pass_users=True
@@ -218,3 +221,13 @@ class ValidationNdcg(Keeper):
         ndcg = self.history["ndcg_at_20"]
         if epoch == 0 or ndcg[-1] > ndcg[self.best_epoch]:
             self.best_epoch, self._best_weights = epoch, self.model.get_weights()
+
+
+def _choose_users(
+    train: scipy.sparse.csr_matrix, validation: scipy.sparse.csr_matrix, most: int | None
+) -> np.ndarray:
+    """Chooses users with something to go by and something to find, int `[num_users]`."""
+    counted = np.flatnonzero((np.diff(train.indptr) > 0) & (np.diff(validation.indptr) > 0))
+    if most is None or len(counted) <= most:
+        return counted
+    return counted[np.linspace(0, len(counted) - 1, most).astype(int)]

@@ -19,9 +19,14 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse
 
+from addrl_keras.factored import FactoredWeights
+
+# Item-to-item weights: a matrix, or what stands for one.
+Weights = np.ndarray | FactoredWeights
+
 
 def compute_affinity(
-    weights: np.ndarray, distributions: Sequence[np.ndarray], ridge: float
+    weights: Weights, distributions: Sequence[np.ndarray], ridge: float
 ) -> list[np.ndarray]:
     """Regresses the teacher's weights on the items' value distributions, all attributes together.
 
@@ -36,27 +41,30 @@ def compute_affinity(
     joint = np.concatenate(distributions, axis=1)
     system = joint.T @ joint
     system[np.diag_indices_from(system)] += ridge
-    solution = scipy.linalg.solve(system, joint.T @ weights.T, assume_a="pos").T
+    solution = scipy.linalg.solve(system, (weights @ joint).T, assume_a="pos").T
     borders = np.cumsum([part.shape[1] for part in distributions])[:-1]
     return [part.astype(np.float32) for part in np.split(solution, borders, axis=1)]
 
 
 def compute_remainder(
-    weights: np.ndarray, affinity: Sequence[np.ndarray], distributions: Sequence[np.ndarray]
-) -> np.ndarray:
+    weights: Weights, affinity: Sequence[np.ndarray], distributions: Sequence[np.ndarray]
+) -> Weights:
     """Computes `R = W - sum_k A_k Y_k'` with a zero diagonal, `[num_items, num_items]`.
 
     The diagonal says how an item in the history scores itself. Such an item is never recommended to
     its owner, so the low rank of the residual tower is not spent on it.
     """
-    remainder = weights - np.concatenate(affinity, axis=1) @ np.concatenate(distributions, axis=1).T
+    explained = np.concatenate(affinity, axis=1), np.concatenate(distributions, axis=1)
+    if isinstance(weights, FactoredWeights):
+        return weights.subtract(*explained).clear_diagonal()
+    remainder = weights - explained[0] @ explained[1].T
     np.fill_diagonal(remainder, 0.0)
     return remainder
 
 
 def compute_residual_tower(
     history: scipy.sparse.csr_matrix,
-    remainder: np.ndarray,
+    remainder: Weights,
     dim: int,
     generator: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +143,7 @@ def _orthonormalize(block: np.ndarray) -> np.ndarray:
     return (tall @ (vectors / np.sqrt(values))).astype(np.float32)
 
 
-def compute_memory(remainder: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+def compute_memory(remainder: Weights, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Keeps the `size` entries of largest magnitude of every column (scored item) of `remainder`.
 
     Args:
@@ -146,6 +154,8 @@ def compute_memory(remainder: np.ndarray, size: int) -> tuple[np.ndarray, np.nda
         `(source, weight)`, int64 and float32 `[num_items, size]`: row `i` lists, in ascending
         order, the history items that argue for or against item `i`, and how much.
     """
+    if isinstance(remainder, FactoredWeights):
+        return remainder.compute_memory(size)
     by_target = np.ascontiguousarray(remainder.T)
     source = np.argpartition(-np.abs(by_target), size - 1, axis=1)[:, :size]
     source.sort(axis=1)

@@ -25,6 +25,8 @@ EASE = "ease"
 ITEM_KNN = "item_knn"
 SPECTRAL = "spectral"
 TEACHER_PARTS = (EASE, ITEM_KNN, SPECTRAL)
+# Those that need no matrix of items by items.
+FACTORED_PARTS = (ITEM_KNN, SPECTRAL)
 
 CONSTRUCTION, PAPER = "construction", "paper"
 
@@ -171,7 +173,8 @@ class StartConfig:
     `D` the number of users of each item and `a` the `popularity_exponent`.
 
     Args:
-        kind: `closed_form`, or `random` for a start without a teacher.
+        kind: `closed_form`; `factored`, where a matrix of items by items does not fit: `W` is never
+            formed, and blends `item_knn` and `spectral` alone; or `random`, without a teacher.
         blend: Weight of each part of `W` by name: `ease`, `item_knn`, `spectral`, or a modality or
             attribute for the nearest neighbours by it. Of several, each is first scaled to a mean
             row sum of 1.
@@ -205,7 +208,7 @@ class StartConfig:
 
     def validate(self) -> None:
         """Raises `ValueError` that names the field, the value received and what is allowed."""
-        _validate_choice("start", "kind", self.kind, ("closed_form", "random"))
+        _validate_choice("start", "kind", self.kind, ("closed_form", "factored", "random"))
         _validate_range("start", "ease_lambda", self.ease_lambda, 1e-6)
         _validate_range("start", "user_exponent", self.user_exponent, 0.0, 2.0)
         _validate_range("start", "knn_shrink", self.knn_shrink, 0.0)
@@ -224,6 +227,13 @@ class StartConfig:
                 "start.blend needs at least one part with a weight above 0, such as "
                 f"(('{EASE}', 1.0),). Received: {self.blend!r}"
             )
+        dense = [name for name, weight in self.blend if weight and name not in FACTORED_PARTS]
+        if self.kind == "factored" and dense:
+            raise ValueError(
+                "start.kind='factored' never forms a matrix of items by items, so start.blend may "
+                f"have {' and '.join(FACTORED_PARTS)} alone; start.kind='closed_form' takes the "
+                f"others. Received: {', '.join(map(repr, dense))}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,18 +247,22 @@ class NewItemsConfig:
         ridge: Of the regression; the larger, the more an item is a plain mean of similar ones.
         self_weight: What a similar item in the history counts by itself, beside what goes with it,
             relative to the weight that an average item's history has in all.
+        landmarks: Items to learn from at most, the most taken. Memory grows with its square, time
+            with its square for each new item.
     """
 
     evidence: tuple[tuple[str, float], ...] = ()
     power: float = 2.0
     ridge: float = 1.0
     self_weight: float = 0.15
+    landmarks: int = 20_000
 
     def validate(self) -> None:
         """Raises `ValueError` that names the field, the value received and what is allowed."""
         _validate_range("new_items", "power", self.power, 1e-6)
         _validate_range("new_items", "ridge", self.ridge, 1e-6)
         _validate_range("new_items", "self_weight", self.self_weight, 0.0)
+        _validate_range("new_items", "landmarks", self.landmarks, 1)
         for name, weight in self.evidence:
             _validate_range("new_items", f"evidence[{name!r}]", weight, 0.0)
 
@@ -340,6 +354,7 @@ class TrainingConfig:
         content_learning_rate: Of Adam, for the content side.
         keep_share: Bounds of the random share of a history that the user tower sees; the rest are
             the targets.
+        validation_users: Users at most whose validation items are ranked after every epoch.
         patience: Epochs without a better validation NDCG after which training stops; of the paper's
             recipe, looks at validation, one every five epochs.
         negatives: Of the paper's recipe: items drawn for each interaction, of which the hardest
@@ -355,6 +370,7 @@ class TrainingConfig:
     learning_rate: float = 3e-4
     content_learning_rate: float = 5e-3
     keep_share: tuple[float, float] = (0.3, 0.7)
+    validation_users: int = 20_000
     patience: int = 4
     negatives: int = 8
     refit: bool = True
@@ -368,6 +384,7 @@ class TrainingConfig:
         _validate_range("training", "item_batch_size", self.item_batch_size, 1)
         _validate_range("training", "learning_rate", self.learning_rate, 0.0)
         _validate_range("training", "content_learning_rate", self.content_learning_rate, 0.0)
+        _validate_range("training", "validation_users", self.validation_users, 1)
         _validate_range("training", "patience", self.patience, 1)
         _validate_range("training", "negatives", self.negatives, 1)
         low, high = self.keep_share

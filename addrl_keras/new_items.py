@@ -37,6 +37,8 @@ _RESIDUAL_RIDGE = 1e-3
 _USERS = 2000
 _LARGE = 0.9
 _ATTEMPTS = 8
+# New items that are placed at once.
+_BLOCK = 20_000
 
 
 def place_new_items(
@@ -53,28 +55,38 @@ def place_new_items(
         new: Int `[num_new]`, the items to place; none of them occurs in `known`.
     """
     counts = np.asarray(known.sum(axis=0), dtype=np.float32).ravel()
-    old = np.flatnonzero(counts)
+    old = _choose_landmarks(counts, model.config.new_items.landmarks)
     if not len(old) or not len(new) or not get_evidence_weights(model.config):
         return
-    alpha = compute_coefficients(model.config, catalogue, old, new)
     items = np.array(model.item_tower(None))
     query = model.user_tower.query.numpy()
+    everything = model.item_tower.residual.numpy()
     width = model.config.model.residual_dim
     columns = _compute_weights(model, items, query, old)
     self_weight = model.config.new_items.self_weight * np.abs(columns).sum(axis=0).mean()
     usual = _compute_sizes(known[:, old], columns)
     np.fill_diagonal(columns, self_weight)
-    placed = columns @ alpha
-    placed *= _compute_cap(_compute_sizes(known[:, old], placed), usual)
-    rest = placed - query[old, :-width] @ items[new, :-width].T
-    residual = _fit_residual(query[old, -width:], rest, counts[old])
-    query[new] = alpha.T @ query[old]
+    for start in range(0, len(new), _BLOCK):
+        block = new[start : start + _BLOCK]
+        alpha = compute_coefficients(model.config, catalogue, old, block)
+        placed = columns @ alpha
+        placed *= _compute_cap(_compute_sizes(known[:, old], placed), usual)
+        rest = placed - query[old, :-width] @ items[block, :-width].T
+        residual = _fit_residual(query[old, -width:], rest, counts[old])
+        query[block] = alpha.T @ query[old]
+        everything[block] = residual
+        if model.memory is not None:
+            _set_memory(model.memory, rest - query[old, -width:] @ residual.T, old, block)
     model.user_tower.query.assign(query)
-    everything = model.item_tower.residual.numpy()
-    everything[new] = residual
     model.item_tower.residual.assign(everything)
-    if model.memory is not None:
-        _set_memory(model.memory, rest - query[old, -width:] @ residual.T, old, new)
+
+
+def _choose_landmarks(counts: np.ndarray, most: int) -> np.ndarray:
+    """Chooses the items to learn from: those that were taken, the most taken of too many."""
+    taken = np.flatnonzero(counts)
+    if len(taken) <= most:
+        return taken
+    return np.sort(taken[np.argsort(-counts[taken], kind="stable")[:most]])
 
 
 def _compute_sizes(history: scipy.sparse.csr_matrix, columns: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import keras
 import numpy as np
 import scipy.optimize
@@ -11,9 +13,15 @@ import tensorflow as tf
 from addrl_keras import closed_form
 from addrl_keras.catalogue import Catalogue
 from addrl_keras.config import Config
+from addrl_keras.factored import FactoredWeights, compute_factored_teacher
 from addrl_keras.losses.preference import history_softmax
 from addrl_keras.model import AdDrl, ModelShape
 from addrl_keras.teacher import compute_teacher
+
+# Matrices of items by items that are in memory at once while a dense teacher is taken apart.
+_DENSE_MATRICES = 4
+# Scores that the size of the logits is chosen on, at most.
+_SCORES = 2**26
 
 
 def make_started_model(
@@ -37,16 +45,41 @@ def make_started_model(
     model = AdDrl(config, shape)
     for weight, value in zip(model.item_tower.distributions, distributions, strict=True):
         weight.assign(value)
-    teacher = None
-    if config.start.kind == "closed_form" or config.losses.preference_kind == "distillation":
-        teacher = compute_teacher(history, catalogue, config.start)
-    if config.start.kind == "random" or teacher is None:
+    distils = config.losses.preference_kind == "distillation"
+    dense = None
+    if config.start.kind == "closed_form" or distils:
+        validate_memory(catalogue.num_items, "losses" if distils else "start")
+        dense = compute_teacher(history, catalogue, config.start)
+    if config.start.kind == "random":
         _start_at_random(model, history)
-    else:
+    elif config.start.kind == "factored":
+        teacher = compute_factored_teacher(history, config.start)
         _start_in_closed_form(model, teacher, history, distributions)
-    if config.losses.preference_kind == "distillation":
-        model.teacher = teacher
+    elif dense is not None:
+        _start_in_closed_form(model, dense, history, distributions)
+    model.teacher = dense if distils else None
     return model
+
+
+def validate_memory(num_items: int, section: str) -> None:
+    """Raises `ValueError` where the machine cannot hold the matrices of a dense teacher.
+
+    Args:
+        num_items: Size of the catalogue.
+        section: What asks for a teacher: `start` or, for distillation, `losses`.
+    """
+    needed = _DENSE_MATRICES * 4 * num_items**2
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        remedy = {
+            "start": "Set start.kind to 'factored', and start.blend to item_knn, spectral or both",
+            "losses": "Set losses.preference_kind to 'sampled_softmax'",
+        }[section]
+        raise ValueError(
+            "The closed-form teacher forms matrices of items by items, about "
+            f"{needed / 2**30:,.0f} GiB at once, and the machine has {there / 2**30:,.0f}. "
+            f"{remedy}. Received: {num_items:,} items"
+        )
 
 
 def _start_at_random(model: AdDrl, history: scipy.sparse.csr_matrix) -> None:
@@ -60,15 +93,15 @@ def _start_at_random(model: AdDrl, history: scipy.sparse.csr_matrix) -> None:
         if size > dim:
             embedding.assign(np.linalg.qr(generator.standard_normal((size, dim)))[0])
     if model.memory is not None:
-        together = (history.T @ history).toarray()
-        np.fill_diagonal(together, 0.0)
-        source, _ = closed_form.compute_memory(together, model.memory.source.shape[1])
+        empty = np.zeros((history.shape[1], 0), np.float32)
+        together = FactoredWeights((history.T @ history).tocsr(), empty, empty)
+        source, _ = together.compute_memory(model.memory.source.shape[1])
         model.memory.source.assign(source)
 
 
 def _start_in_closed_form(
     model: AdDrl,
-    teacher: np.ndarray,
+    teacher: closed_form.Weights,
     history: scipy.sparse.csr_matrix,
     distributions: list[np.ndarray],
 ) -> None:
@@ -88,8 +121,11 @@ def _start_in_closed_form(
     model.item_tower.residual.assign(item)
     model.user_tower.query.assign(np.concatenate([*chunks, query], axis=1))
     if model.memory is not None:
-        remainder -= query @ item.T
-        np.fill_diagonal(remainder, 0.0)
+        if isinstance(remainder, FactoredWeights):
+            remainder = remainder.subtract(query, item)
+        else:
+            remainder -= query @ item.T
+            np.fill_diagonal(remainder, 0.0)
         source, weight = closed_form.compute_memory(remainder, model.memory.source.shape[1])
         model.memory.source.assign(source)
         model.memory.weight.assign(weight)
@@ -107,6 +143,7 @@ def scale_to_logits(model: AdDrl, history: scipy.sparse.csr_matrix, users: int =
     """
     low, high = model.config.training.keep_share
     generator = np.random.default_rng(model.config.training.seed)
+    users = min(users, max(1, _SCORES // history.shape[1]))
     rows = generator.permutation(history.shape[0])[:users]
     items = history[np.sort(rows)].toarray()
     kept = items * (generator.random(items.shape) < generator.uniform(low, high, (len(items), 1)))

@@ -68,8 +68,8 @@ def compute_content_neighbours(rows: Features, neighbours: int, power: float) ->
     return similarity
 
 
-def compute_low_pass(history: scipy.sparse.csr_matrix, rank: int) -> np.ndarray:
-    """Computes the projector on the smoothest signals over the items, `V V'`.
+def compute_smooth_vectors(history: scipy.sparse.csr_matrix, rank: int) -> np.ndarray:
+    """Computes the smoothest signals over the items, `V`.
 
     `V` holds the leading right singular vectors of `D_u^-1/2 X D_i^-1/2`, where `D_u` and `D_i` are
     the numbers of items of each user and of users of each item: two items are alike where many
@@ -80,7 +80,7 @@ def compute_low_pass(history: scipy.sparse.csr_matrix, rank: int) -> np.ndarray:
         rank: Vectors kept; fewer where there are fewer users or items.
 
     Returns:
-        Float32 `[num_items, num_items]` with a zero diagonal.
+        Float32 `[num_items, rank]`, orthonormal columns.
 
     Reference:
         Shen et al., How Powerful is Graph Convolution for Recommendation?, CIKM 2021, section 4
@@ -95,9 +95,29 @@ def compute_low_pass(history: scipy.sparse.csr_matrix, rank: int) -> np.ndarray:
     # A start of its own, so that the same history gives the same vectors.
     start = np.ones(min(history.shape)) / min(history.shape)
     vectors = scipy.sparse.linalg.svds(normalised, k=rank, v0=start)[2].T
-    projector = (vectors @ vectors.T).astype(np.float32)
+    return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
+def compute_low_pass(history: scipy.sparse.csr_matrix, rank: int) -> np.ndarray:
+    """Computes the projector on the smoothest signals over the items, `V V'`.
+
+    Args:
+        history: Binary CSR `[num_users, num_items]`.
+        rank: Signals that pass.
+
+    Returns:
+        Float32 `[num_items, num_items]` with a zero diagonal.
+    """
+    vectors = compute_smooth_vectors(history, rank)
+    projector = vectors @ vectors.T
     np.fill_diagonal(projector, 0.0)
     return projector
+
+
+def compute_popularity_factor(history: scipy.sparse.csr_matrix, exponent: float) -> np.ndarray:
+    """Computes `D^a`: the number of users of each item to a power, float32 `[num_items]`."""
+    counts = np.asarray(history.sum(axis=0), dtype=np.float32).ravel()
+    return np.asarray(np.maximum(counts, 1.0) ** np.float32(exponent))
 
 
 def compute_teacher(
@@ -118,8 +138,7 @@ def compute_teacher(
     """
     weights = _compute_blend(history, catalogue, start)
     if start.popularity_exponent:
-        counts = np.asarray(history.sum(axis=0), dtype=np.float32).ravel()
-        factor = np.maximum(counts, 1.0) ** np.float32(start.popularity_exponent)
+        factor = compute_popularity_factor(history, start.popularity_exponent)
         weights *= factor / factor[:, None]
     return weights
 

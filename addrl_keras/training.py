@@ -181,7 +181,11 @@ def _train_with_validation(
 ) -> ValidationNdcg:
     training = model.config.training
     callback = ValidationNdcg(
-        interactions.train, interactions.validation, training.patience, progress
+        interactions.train,
+        interactions.validation,
+        training.patience,
+        progress,
+        training.validation_users,
     )
     if training.epochs:
         guard = _make_guard(model.config, callback, progress)
@@ -220,7 +224,8 @@ def _placing_helps(
     if not len(new) or not _count_choosers(interactions):
         return True
     weights = model.get_weights()
-    before = ValidationNdcg(interactions.train, interactions.validation, 1)
+    users = model.config.training.validation_users
+    before = ValidationNdcg(interactions.train, interactions.validation, 1, users=users)
     before.set_model(model)
     before.on_train_begin()
     place_new_items(model, catalogue, interactions.train, new)

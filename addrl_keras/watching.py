@@ -19,6 +19,8 @@ from addrl_keras.metrics.disentanglement import compute_effective_rank, compute_
 
 # Users whose vectors are looked at.
 _USERS = 1000
+# Items whose residuals are probed.
+_ITEMS = 20_000
 # A probe of the residual this much above guessing says that it holds the attribute too.
 _HOLDS = 0.15
 # Vectors that use less than this share of their dimensions have collapsed.
@@ -45,8 +47,11 @@ class Watch(keras.callbacks.Callback):
         progress: Progress = lambda line: None,
     ) -> None:
         super().__init__()
+        probed = np.linspace(0, catalogue.num_items - 1, min(_ITEMS, catalogue.num_items))
+        self._items = probed.astype(int)
         self._labels = {
-            name: get_single_labels(part.matrix) for name, part in catalogue.values.items()
+            name: get_single_labels(part.matrix)[self._items]
+            for name, part in catalogue.values.items()
         }
         rows = np.flatnonzero(np.diff(history.indptr))[:_USERS]
         lengths = np.diff(history.indptr)[rows]
@@ -57,7 +62,7 @@ class Watch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         width = self.model.config.model.residual_dim
-        items = np.asarray(self.model.item_tower(None))
+        items = np.asarray(self.model.item_tower(None))[self._items]
         if not np.isfinite(items).all():
             return  # A guard says what is wrong.
         for name in self.model.config.attribute_names:

@@ -13,6 +13,8 @@ import numpy as np
 import scipy.sparse
 
 PADDING = -1
+# Scores that are in memory at once, at most.
+_SCORES = 2**26
 
 
 def rank_items(scores: np.ndarray, known: scipy.sparse.spmatrix, k: int) -> np.ndarray:
@@ -138,7 +140,8 @@ def rank_users(
         known: CSR `[num_users, num_items]`: the histories, which are also what is left out.
         relevant: CSR `[num_users, num_items]`: what should be found.
         k: Length of the lists; a catalogue of fewer items is ranked whole.
-        batch_size: Users per call of `score`, which bounds the memory.
+        batch_size: Users per call of `score`; fewer where the catalogue is so large that their
+            scores would take hundreds of megabytes.
         pass_users: Gives `score` a second argument, the indices of the batch's users, int
             `[batch]`: for a model with an embedding per user.
 
@@ -154,6 +157,7 @@ def rank_users(
             "No user has both a known and a relevant item, so there is nothing to average. "
             f"Received: {known.nnz} known and {relevant.nnz} relevant interactions"
         )
+    batch_size = min(batch_size, max(1, _SCORES // known.shape[1]))
     ranked = []
     for start in range(0, len(users), batch_size):
         batch = users[start : start + batch_size]

@@ -1,0 +1,171 @@
+"""A teacher that is never formed: equal to the dense one, and what is built from it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import scipy.sparse
+from addrl_data import NUM_ITEMS, make_config
+
+from addrl_keras import closed_form, fit, start
+from addrl_keras.config import StartConfig
+from addrl_keras.content import compute_distributions
+from addrl_keras.factored import FactoredWeights, compute_factored_teacher
+from addrl_keras.metrics.ranking import compute_ranking_metrics
+from addrl_keras.start import make_started_model, validate_memory
+from addrl_keras.teacher import compute_teacher
+
+BLEND = (("item_knn", 1.0), ("spectral", 0.5))
+SETTINGS = {"blend": BLEND, "knn_neighbours": 7, "spectral_rank": 5}
+
+
+def densify(weights: FactoredWeights) -> np.ndarray:
+    return weights @ np.eye(weights.shape[1], dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def factored(planted):
+    return compute_factored_teacher(planted.interactions.train, StartConfig(**SETTINGS))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"popularity_exponent": 0.3},
+        {"blend": (("spectral", 1.0),)},
+        {"blend": (("item_knn", 2.0), ("spectral", 0.0))},
+    ],
+)
+def test_it_is_the_dense_teacher(planted, change):
+    settings = StartConfig(**{**SETTINGS, **change})
+    history = planted.interactions.train
+    expected = compute_teacher(history, planted.catalogue, settings)
+    found = compute_factored_teacher(history, settings)
+    np.testing.assert_allclose(densify(found), expected, atol=1e-5)
+    np.testing.assert_allclose(densify(found.T), expected.T, atol=1e-5)
+
+
+def test_single_entries_are_those_of_the_product(factored):
+    rows, columns = np.divmod(np.arange(NUM_ITEMS**2), NUM_ITEMS)
+    entries = factored.get_entries(rows, columns, block=100)
+    np.testing.assert_allclose(entries, densify(factored).ravel(), atol=1e-6)
+
+
+def test_the_split_into_chunks_is_that_of_the_dense_teacher(planted, factored):
+    distributions, _ = compute_distributions(make_config(), planted.catalogue, None)
+    dense = densify(factored)
+    parts = closed_form.compute_affinity(factored, distributions, ridge=1.0)
+    for part, expected in zip(
+        parts, closed_form.compute_affinity(dense, distributions, ridge=1.0), strict=True
+    ):
+        np.testing.assert_allclose(part, expected, atol=1e-5)
+    remainder = closed_form.compute_remainder(factored, parts, distributions)
+    expected = closed_form.compute_remainder(dense, parts, distributions)
+    np.testing.assert_allclose(densify(remainder), expected, atol=1e-5)
+    history = planted.interactions.train
+    query, item = closed_form.compute_residual_tower(
+        history, remainder, 4, np.random.default_rng(0)
+    )
+    other = closed_form.compute_residual_tower(history, expected, 4, np.random.default_rng(0))
+    np.testing.assert_allclose(query @ item.T, other[0] @ other[1].T, atol=1e-3)
+
+
+def test_the_memory_has_the_largest_of_what_was_taken_together(factored):
+    source, weight = closed_form.compute_memory(factored, 4)
+    dense, together = densify(factored), factored.sparse.toarray() != 0
+    np.fill_diagonal(together, False)
+    for item in range(NUM_ITEMS):
+        rows = np.flatnonzero(together[:, item])
+        largest = rows[np.argsort(-np.abs(dense[rows, item]), kind="stable")[:4]]
+        kept = source[item][weight[item] != 0]
+        assert set(kept) == set(largest)
+        np.testing.assert_allclose(weight[item][weight[item] != 0], dense[kept, item], atol=1e-6)
+        assert (np.diff(source[item]) >= 0).all()
+
+
+def test_a_column_with_too_few_entries_is_filled_with_the_item_itself():
+    weights = FactoredWeights(
+        scipy.sparse.csr_matrix(np.float32([[0, 2, 0], [0, 0, 0], [0, -3, 0]])),
+        np.zeros((3, 0), np.float32),
+        np.zeros((3, 0), np.float32),
+    )
+    source, weight = weights.compute_memory(2)
+    np.testing.assert_array_equal(source, [[0, 0], [0, 2], [2, 2]])
+    np.testing.assert_array_equal(weight, [[0, 0], [2, -3], [0, 0]])
+
+
+@pytest.mark.parametrize("kind", ["factored", "random"])
+def test_it_starts_and_trains_by_a_sampled_loss(planted, kind):
+    config = make_config(
+        start={**SETTINGS, "kind": kind, "side_information": ()},
+        losses={"preference_kind": "sampled_softmax", "num_negatives": 16},
+        training={"learning_rate": 0.01},
+    )
+    result = fit(config, planted.catalogue, planted.interactions)
+    figures = compute_ranking_metrics(
+        result.model.compute_scores, planted.interactions.known, planted.test, 5
+    )
+    assert figures["recall_at_5"] > 0.2
+    sources = result.model.memory.source.numpy()
+    assert sources.min() >= 0 and sources.max() < NUM_ITEMS
+
+
+def test_with_everything_kept_it_scores_as_its_teacher(planted, factored):
+    config = make_config(
+        start={**SETTINGS, "kind": "factored", "side_information": ()},
+        model={"chunk_dim": 12, "residual_dim": NUM_ITEMS, "memory_size": NUM_ITEMS},
+    )
+    history = planted.interactions.train
+    distributions, _ = compute_distributions(config, planted.catalogue, None)
+    model = make_started_model(config, planted.catalogue, history, distributions)
+    dense = densify(factored)
+    np.fill_diagonal(dense, 0.0)
+    lengths = np.asarray(history.sum(axis=1))
+    expected = (history @ dense) / np.sqrt(lengths)
+    scores = model.compute_scores(history)
+    unknown = history.toarray() == 0
+    scale = (scores[unknown] * expected[unknown]).sum() / (expected[unknown] ** 2).sum()
+    error = np.abs(scores[unknown] - scale * expected[unknown]).max()
+    assert error < 1e-3 * np.abs(scores[unknown]).max()
+
+
+def test_what_a_factored_start_cannot_blend_is_refused():
+    with pytest.raises(ValueError, match=r"start\.kind='closed_form' takes the others.*'ease'"):
+        make_config(start={"kind": "factored"}).validate()
+
+
+@pytest.mark.parametrize(
+    ("section", "remedy"), [("start", "start.kind to 'factored'"), ("losses", "sampled_softmax")]
+)
+def test_a_teacher_that_does_not_fit_is_refused_before_it_is_made(section, remedy):
+    with pytest.raises(ValueError, match=rf"GiB at once.*{remedy}.*Received: 3,000,000 items"):
+        validate_memory(3_000_000, section)
+    validate_memory(1_000, section)
+
+
+def test_what_asks_for_a_teacher_is_checked(planted, monkeypatch):
+    monkeypatch.setattr(start, "_DENSE_MATRICES", 2**60)
+    for change, remedy in (
+        ({}, r"start\.kind"),
+        (
+            {"start": {"kind": "random"}, "losses": {"preference_kind": "distillation"}},
+            r"losses\.preference_kind",
+        ),
+    ):
+        with pytest.raises(ValueError, match=remedy):
+            fit(make_config(**change), planted.catalogue, planted.interactions)
+
+
+def test_only_the_most_taken_are_learnt_from(planted):
+    config = make_config(training={"epochs": 0})
+    config = dataclasses.replace(
+        config, new_items=dataclasses.replace(config.new_items, landmarks=5)
+    )
+    train = planted.interactions.train.tolil()
+    train[:, 8] = 0
+    interactions = dataclasses.replace(planted.interactions, train=train.tocsr())
+    result = fit(config, planted.catalogue, interactions)
+    assert np.isfinite(result.model.user_tower.query.numpy()).all()
+    with pytest.raises(ValueError, match=r"landmarks.*Received: 0"):
+        dataclasses.replace(config.new_items, landmarks=0).validate()
