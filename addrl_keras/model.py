@@ -136,15 +136,12 @@ class AdDrl(keras.Model):
             )
         inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         kind = get_kind(self.config.losses.preference_kind)
-        history, targets = self._hold_out(inputs["items"], inputs["lengths"], kind.IS_DENSE)
+        history, targets = self._hold_out(inputs["items"], inputs["lengths"])
         with tf.GradientTape() as tape:
             users = self.user_tower.encode(history, inputs["users"])
             step = Step(self, self._frozen, history, targets, users)
             loss = self.config.losses.preference * kind.compute_loss(step)
         gradients = tape.gradient(loss, self.trainable_variables)
-        if kind.IS_DENSE:
-            # Every item is in the softmax, so every row moves.
-            gradients = [None if part is None else tf.convert_to_tensor(part) for part in gradients]
         self.optimizer.apply(gradients, self.trainable_variables)
         self._mean_loss.update_state(loss)
         return {"loss": self._mean_loss.result()}
@@ -153,18 +150,12 @@ class AdDrl(keras.Model):
         """Draws numbers in [0, 1) from the model's own seeds, float of a shape."""
         return keras.random.uniform(shape, seed=self._seeds)
 
-    def _hold_out(self, items: Tensor, lengths: Tensor, dense: bool) -> tuple[Pairs, Pairs]:
+    def _hold_out(self, items: Tensor, lengths: Tensor) -> tuple[Pairs, Pairs]:
         num_rows = tf.shape(lengths)[0]
         pairs = Pairs(tf.repeat(tf.range(num_rows), lengths), items, num_rows)
         low, high = self.config.training.keep_share
         share = keras.random.uniform((num_rows, 1), low, high, seed=self._seeds)
-        if dense:
-            # A number per item of the catalogue, as ever: a seed goes on to mean the same split.
-            places = tf.stack([pairs.rows, pairs.items], axis=1)
-            drawn = tf.gather_nd(self.draw((num_rows, self.shape.num_items)), places)
-        else:
-            drawn = self.draw(tf.shape(items))
-        kept = drawn < tf.gather(share[:, 0], pairs.rows)
+        kept = self.draw(tf.shape(items)) < tf.gather(share[:, 0], pairs.rows)
         return pairs.keep(kept), pairs.keep(~kept)
 
     def compute_scores(

@@ -99,10 +99,13 @@ class Step:
 
     def score_catalogue(self) -> Tensor:
         """Scores all items for all users, `[batch, num_items]`."""
-        model = self.model
+        model, width = self.model, self.frozen.attributes.shape[1]
         residual = tf.convert_to_tensor(model.item_tower.residual)
-        vectors = tf.concat([self.frozen.attributes, residual], axis=1)
-        scores = tf.matmul(self.users, vectors, transpose_b=True)
+        # Two products, where one of the vectors side by side would copy both tables and gradients,
+        # and take a gradient to the attribute chunks, which nobody asks for.
+        attributes, rest = tf.split(self.users, [width, residual.shape[1]], axis=1)
+        scores = tf.matmul(attributes, self.frozen.attributes, transpose_b=True)
+        scores += tf.matmul(rest, residual, transpose_b=True)
         if self.frozen.memory is None or model.memory is None:
             return scores
         weight = tf.convert_to_tensor(model.memory.weight)
