@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 SOURCES := addrl_keras tfx_pipeline serving tests setup.py $(wildcard benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap run test test-all bench bench-accuracy bench-encoders bench-content bench-runs lint format clean
+.PHONY: help bootstrap run test test-all bench bench-accuracy bench-training bench-encoders bench-content bench-runs lint format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,16 @@ bench-accuracy: bootstrap ## All systems and ablations on three data sets (DATA/
 	@$(VENV)/addrl run toys --data "$(DATA)/amazon_toys" --no-baselines
 	@for preset in movielens hm toys; do \
 		$(VENV)/python -m benchmarks.accuracy $$preset || exit 1; done
+	@$(VENV)/python -m benchmarks.render
+
+bench-training: bootstrap ## Steps, growth, and with PEER=MMREC PEER_PYTHON=python time to its accuracy; an hour
+	@$(VENV)/addrl run movielens --no-baselines
+	@$(VENV)/addrl run hm --data "$(DATA)/hm" --no-baselines
+	@$(VENV)/addrl run toys --data "$(DATA)/amazon_toys" --no-baselines
+	@$(if $(PEER),$(VENV)/python -m benchmarks.time_to_accuracy hm --peer "$(PEER)" \
+		--peer-python "$(or $(PEER_PYTHON),$(error Name an interpreter that has PyTorch: PEER_PYTHON=python))")
+	@$(VENV)/python -m benchmarks.step_time movielens hm toys
+	@$(VENV)/python -m benchmarks.growth
 	@$(VENV)/python -m benchmarks.render
 
 bench-encoders: bootstrap ## Compare the encoders with their references, and time them (needs DATA=dir of hm)

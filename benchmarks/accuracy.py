@@ -25,11 +25,17 @@ from benchmarks.provenance import ROOT, load_result, make_provenance, write_resu
 
 REFERENCE = "default"
 SEEDS = (0, 1, 2)
+# The parts of the result, and what makes two rows of a part the same.
+KEYS = {
+    "rows": ("data", "system", "seed", "metric"),
+    "differences": ("data", "system", "metric"),
+    "slices": ("data", "system", "by", "low"),
+}
 
 
 def measure(
     preset: str, data: Data, names: Iterable[str], seeds: Iterable[int]
-) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+) -> Iterator[dict[str, list[dict[str, Any]]]]:
     """Measures systems one by one, the reference first.
 
     Args:
@@ -39,25 +45,36 @@ def measure(
         seeds: Seeds of those that have several; the ablations have the first.
 
     Yields:
-        `(rows, differences)` of a system: a row a seed and metric; and how it differs from the
-        reference with the first seed, user by user.
+        Of a system: `rows`, one a seed and metric; and with the first seed `differences`, how it
+        differs from the reference user by user, and `slices`, how it does where little is known
+        and where much is. A variant of ours has no slices.
     """
     seeds = tuple(seeds)
     known = systems.make_systems(preset, data)
     reference: dict[str, np.ndarray] = {}
     for name in (REFERENCE, *(name for name in names if name != REFERENCE)):
-        rows, differences = [], []
+        found: dict[str, list[dict[str, Any]]] = {name: [] for name in KEYS}
         for seed in seeds if known[name].repeats else seeds[:1]:
             started = time.monotonic()
-            figures = systems.score_lists(known[name].recommend(seed), data)
+            lists = known[name].recommend(seed)
+            figures = systems.score_lists(lists, data)
             seconds = round(time.monotonic() - started, 1)
             print(f"{preset} {name} seed {seed}: {_word(figures)}, {seconds} s", flush=True)
-            rows += [_make_row(name, preset, seed, seconds, *pair) for pair in _average(figures)]
-            if seed == seeds[0] and name == REFERENCE:
+            found["rows"] += [
+                _make_row(name, preset, seed, seconds, *pair) for pair in _average(figures)
+            ]
+            if seed != seeds[0]:
+                continue
+            if name == REFERENCE:
                 reference = figures
-            elif seed == seeds[0]:
-                differences = _compare(name, preset, figures, reference)
-        yield rows, differences
+            else:
+                found["differences"] = _compare(name, preset, figures, reference)
+            if not known[name].is_variant:
+                found["slices"] = [
+                    {"data": preset, "system": name, **row}
+                    for row in systems.score_slices(lists, data)
+                ]
+        yield found
         gc.collect()
 
 
@@ -92,20 +109,14 @@ def merge(
     return [rows[key] for key in sorted(rows, key=str)]
 
 
-def add(rows: list[dict[str, Any]], differences: list[dict[str, Any]]) -> Path:
-    """Adds rows and differences to `results/accuracy.json`, in place of those of old."""
+def add(found: dict[str, list[dict[str, Any]]]) -> Path:
+    """Adds what `measure` found to `results/accuracy.json`, in place of what is there of it."""
     try:
         result = load_result("accuracy")
     except FileNotFoundError:
-        result = {"rows": [], "differences": []}
-    return write_result(
-        "accuracy",
-        {
-            "provenance": make_provenance(k=K),
-            "rows": merge(result["rows"], rows, "data", "system", "seed", "metric"),
-            "differences": merge(result["differences"], differences, "data", "system", "metric"),
-        },
-    )
+        result = {}
+    parts = {name: merge(result.get(name, []), found[name], *keys) for name, keys in KEYS.items()}
+    return write_result("accuracy", {"provenance": make_provenance(k=K), **parts})
 
 
 def _average(figures: dict[str, np.ndarray]) -> list[tuple[str, float]]:
@@ -150,8 +161,8 @@ def main() -> None:
         parser.error(f"A system must be one of {', '.join(known)}. Received: {unknown}")
     names = [name for name in options.only or known if name not in options.without]
     # Written after each system, so that what is measured is kept whatever comes after it.
-    for rows, differences in measure(options.preset, data, names, options.seeds):
-        path = add(rows, differences)
+    for found in measure(options.preset, data, names, options.seeds):
+        path = add(found)
     print(path)
 
 

@@ -75,6 +75,40 @@ def make_ablations(data: str) -> str:
     return "\n".join([*lines, "", note])
 
 
+def make_slices(data: str) -> str:
+    """One data set: accuracy where little is known and where much is.
+
+    Args:
+        data: Name of the preset.
+    """
+    rows = [row for row in load_result("accuracy")["slices"] if row["data"] == data]
+    columns = sorted(
+        {(row["by"], row["low"], row["high"], row["size"]) for row in rows},
+        key=lambda column: (column[0] != "users", column[1]),
+    )
+    words = {"users": "users with {} items", "items": "items with {} users"}
+    titles = [words[by].format(_word_range(low, high)) for by, low, high, _ in columns]
+    lines = [f"| system | {' | '.join(titles)} |", "|---" * (1 + len(titles)) + "|"]
+    for name, title in TITLES.items():
+        found = {
+            (row["by"], row["low"]): row["recall_at_20"] for row in rows if row["system"] == name
+        }
+        if found:
+            figures = " | ".join(f"{found[by, low]:.4f}" for by, low, _, _ in columns)
+            lines.append(f"| {title} | {figures} |")
+    sizes = " / ".join(f"{size:,}" for _, _, _, size in columns)
+    note = (
+        "Recall@20, first seed. Thirds of the test users by the items that they are known to have, "
+        "and of the test interactions by the users that the item is known to have (of a user's "
+        f"relevant items the share in the slice counts). Users and interactions: {sizes}."
+    )
+    return "\n".join([*lines, "", note])
+
+
+def _word_range(low: int, high: int) -> str:
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
 def _word_seeds(rows: Iterable[dict[str, Any]], metric: str) -> str:
     values = [row["value"] for row in rows if row["metric"] == metric]
     if len(values) == 1:

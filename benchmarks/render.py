@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import accuracy_tables
+from benchmarks import accuracy_tables, training_tables
 from benchmarks.provenance import RESULTS, ROOT, load_result
 
 _BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -216,6 +216,10 @@ _MEASURED = ("movielens", "hm", "toys")
 BLOCKS: dict[str, Callable[[], str]] = {
     **{f"results_{data}": partial(accuracy_tables.make_table, data) for data in _MEASURED},
     **{f"ablations_{data}": partial(accuracy_tables.make_ablations, data) for data in _MEASURED},
+    **{f"slices_{data}": partial(accuracy_tables.make_slices, data) for data in _MEASURED},
+    "steps": training_tables.make_steps,
+    "growth": training_tables.make_growth,
+    "time_to_accuracy": training_tables.make_time_to_accuracy,
     "encoders": make_encoders_table,
     "accuracy": make_accuracy_table,
     "agreement": make_agreement,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from addrl_keras.catalogue import Catalogue
 from addrl_keras.config import Config
@@ -26,10 +27,12 @@ class System:
         recommend: From a seed to lists, int `[num_users, K]`, of the items' positions in the
             catalogue, -1 where a list is short.
         repeats: Whether other seeds are measured too.
+        is_variant: Whether it is the preset's model with one thing changed.
     """
 
     recommend: Callable[[int], np.ndarray]
     repeats: bool = False
+    is_variant: bool = False
 
 
 def make_systems(preset: str, data: Data) -> dict[str, System]:
@@ -54,7 +57,8 @@ def make_systems(preset: str, data: Data) -> dict[str, System]:
     for name in BASELINES:
         systems[name] = _make_baseline(data, name)
     for name, (config, catalogue) in ablations.make_ablations(data).items():
-        systems[name] = _make_own(data, config, catalogue)
+        variant = _make_own(data, config, catalogue)
+        systems[name] = dataclasses.replace(variant, is_variant=True)
     return systems
 
 
@@ -129,12 +133,65 @@ def score_lists(lists: np.ndarray, data: Data) -> dict[str, np.ndarray]:
     Raises:
         ValueError: A list has an item that its user is known to have.
     """
-    known = data.interactions.known
-    if ranking.compute_hits(lists, known).any():
+    if ranking.compute_hits(lists, data.interactions.known).any():
         raise ValueError("A list has an item that its user is known to have.")
-    counted = (known.getnnz(axis=1) > 0) & (data.test.getnnz(axis=1) > 0)
+    counted = _find_counted(data)
     relevant = data.test[counted]
     return {
         "recall_at_20": ranking.compute_recall_at_k(lists[counted], relevant),
         "ndcg_at_20": ranking.compute_ndcg_at_k(lists[counted], relevant),
     }
+
+
+def score_slices(lists: np.ndarray, data: Data) -> list[dict[str, Any]]:
+    """Scores lists by how much is known: of the user, and of the items to be found.
+
+    Each is cut into thirds: of the users by the length of their history, and of the test
+    interactions by how many users are known to have the item.
+
+    Args:
+        lists: As `score_lists` takes them.
+        data: Likewise.
+
+    Returns:
+        Rows with `by`, `users` or `items`; `low` and `high`, the smallest and largest count in the
+        slice; `size`, users or test interactions in it; and the two metrics.
+    """
+    counted = _find_counted(data)
+    known, relevant = data.interactions.known, scipy.sparse.csr_matrix(data.test[counted])
+    figures, lengths = score_lists(lists, data), known.getnnz(axis=1)[counted]
+    rows = []
+    for low, high in cut_in_thirds(lengths):
+        members = (lengths >= low) & (lengths <= high)
+        means = {name: float(values[members].mean()) for name, values in figures.items()}
+        rows.append(_make_slice("users", low, high, members.sum(), means))
+    counts = np.asarray(known.sum(axis=0)).ravel().astype(int)
+    taken = counts[relevant.indices]
+    for low, high in cut_in_thirds(taken):
+        members = (counts >= low) & (counts <= high)
+        means = ranking.compute_sliced_metrics(lists[counted], relevant, members, K)
+        rows.append(_make_slice("items", low, high, members[relevant.indices].sum(), means))
+    return rows
+
+
+def cut_in_thirds(counts: np.ndarray) -> list[tuple[int, int]]:
+    """Cuts counts into three ranges that hold about as many each; fewer, where many are equal.
+
+    Example:
+        >>> cut_in_thirds(np.array([1, 2, 2, 3, 4, 9]))
+        [(1, 2), (3, 3), (4, 9)]
+    """
+    borders = np.quantile(counts, [1 / 3, 2 / 3])
+    place = np.searchsorted(borders, counts, side="left")
+    parts = [counts[place == number] for number in range(3)]
+    return [(int(part.min()), int(part.max())) for part in parts if len(part)]
+
+
+def _make_slice(by: str, low: int, high: int, size: Any, means: dict[str, float]) -> dict[str, Any]:
+    return {"by": by, "low": low, "high": high, "size": int(size), **means}
+
+
+def _find_counted(data: Data) -> np.ndarray:
+    """The users that count, bool `[num_users]`: with a known and a test item."""
+    known, test = data.interactions.known, data.test
+    return np.asarray((known.getnnz(axis=1) > 0) & (test.getnnz(axis=1) > 0))

@@ -85,13 +85,15 @@ def make_candidates(
     if name == "tfrs_two_tower":
         return [
             TfrsTwoTower(dim, rate, batch_size=size, seed=seed)
-            for dim in (32, 128)
+            for dim in (32, 128, 256)
             for rate in (0.1, 0.5)
             for size in (1024, 8192)
         ]
     if name == "keras_rs_two_tower":
         return [
-            KerasRsTwoTower(dim, rate, seed=seed) for dim in (32, 128, 256) for rate in (0.03, 0.1)
+            KerasRsTwoTower(dim, rate, seed=seed)
+            for dim in (32, 128, 256, 512)
+            for rate in (0.03, 0.1)
         ]
     if name == "content_blend" and content is not None:
         # Its weights were chosen on validation with those of our model.

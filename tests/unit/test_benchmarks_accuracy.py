@@ -1,6 +1,7 @@
 """The benchmark of accuracy: what it changes, how it scores, which differences it calls real."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -103,3 +104,44 @@ def test_rows_that_are_measured_again_take_the_place_of_the_old():
         {"system": "b", "value": 3},
         {"system": "c", "value": 4},
     ]
+
+
+def test_slices_are_thirds_and_their_means_weigh_up_to_the_whole(data, fitted):
+    lists = systems.recommend_as_served(fitted)
+    rows = systems.score_slices(lists, data)
+    whole = systems.score_lists(lists, data)
+    by_users = [row for row in rows if row["by"] == "users"]
+    assert sum(row["size"] for row in by_users) == len(whole["recall_at_20"])
+    mean = np.average(
+        [row["recall_at_20"] for row in by_users], weights=[row["size"] for row in by_users]
+    )
+    assert mean == pytest.approx(whole["recall_at_20"].mean())
+    by_items = [row for row in rows if row["by"] == "items"]
+    assert sum(row["size"] for row in by_items) == data.test.nnz
+    # Everybody here has two test items, so each interaction weighs the same.
+    mean = np.average(
+        [row["recall_at_20"] for row in by_items], weights=[row["size"] for row in by_items]
+    )
+    assert mean == pytest.approx(whole["recall_at_20"].mean())
+    borders = [(row["low"], row["high"]) for row in by_items]
+    assert all(high < low for (_, high), (low, _) in itertools.pairwise(borders))
+
+
+def test_what_is_measured_again_replaces_its_rows_and_keeps_the_others(data, monkeypatch):
+    kept = {}
+    monkeypatch.setattr(accuracy, "load_result", lambda name: kept or {"rows": []})
+    monkeypatch.setattr(accuracy, "write_result", lambda name, result: kept.update(result))
+    lists = np.tile(np.arange(20), (data.test.shape[0], 1))
+    lists = np.where(data.interactions.known.toarray()[:, :20] > 0, -1, lists)
+    known = {
+        "default": systems.System(lambda seed: lists),
+        "other": systems.System(lambda seed: lists, is_variant=True),
+    }
+    monkeypatch.setattr(systems, "make_systems", lambda preset, data: known)
+    for _ in range(2):
+        for found in accuracy.measure("planted", data, ["other"], [0]):
+            accuracy.add(found)
+    assert {row["system"] for row in kept["rows"]} == {"default", "other"}
+    assert len(kept["rows"]) == 4 and len(kept["differences"]) == 2
+    assert not any(row["is_real"] for row in kept["differences"])
+    assert {row["system"] for row in kept["slices"]} == {"default"}
