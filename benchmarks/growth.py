@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -238,7 +239,13 @@ def main() -> None:
     for case in list_cases(options.largest):
         cases.append(run(case))
         print(cases[-1], flush=True)
-        path = write_result("growth", {"provenance": make_provenance(**BASE), "cases": cases})
+        path = write_result(
+            "growth",
+            {
+                "provenance": make_provenance(**BASE, cores=len(os.sched_getaffinity(0))),
+                "cases": cases,
+            },
+        )
     print(path)
 
 
