@@ -109,9 +109,9 @@ def make_time_to_accuracy() -> str:
     lines.append(f"| {last:.4f} (ours) | never | {_seconds(own['seconds'])} |")
     note = (
         f"H&M, fitted on train, both on the same cores one after the other. Of MGCN (MMRec at "
-        f"{result['provenance']['peer_commit']}) the seconds of its training steps alone, until "
-        "its own early stopping; of ours everything that `fit` does before validation is first "
-        f"looked at, median of {len(own['curves'])}. Commit {result['provenance']['commit']}; "
+        f"{result['provenance']['peer_commit']}) the seconds of its training steps alone, for "
+        f"{len(peer['curve'])} epochs; of ours everything that `fit` does before validation is "
+        f"first looked at, median of {len(own['curves'])}. Commit {result['provenance']['commit']}; "
         f"{result['provenance']['machine']}."
     )
     return "\n".join([*lines, "", note])

@@ -86,3 +86,8 @@ def test_our_curve_is_what_validation_said(data):
     curve = [{"seconds": s, "recall_at_20": r} for s, r in ((1.0, 0.1), (2.0, 0.3), (3.0, 0.2))]
     assert found(curve, 0.2) == 2.0
     assert found(curve, 0.4) is None
+    peer = [{"seconds": 10.0, "recall_at_20": 0.2}, {"seconds": 20.0, "recall_at_20": 0.15}]
+    result = time_to_accuracy.compare([curve, curve[:2], curve[1:]], peer)
+    assert result["peer"]["seconds"] == 10.0
+    assert result["own"]["seconds"] == 2.0 and result["ratio"] == 0.2
+    assert time_to_accuracy.compare([curve, curve[:1]], peer)["ratio"] is None
