@@ -138,7 +138,8 @@ class AdDrl(keras.Model):
         kind = get_kind(self.config.losses.preference_kind)
         history, targets = self._hold_out(inputs["items"], inputs["lengths"])
         with tf.GradientTape() as tape:
-            users = self.user_tower.encode(history, inputs["users"])
+            dense = self._frozen.has_long_histories
+            users = self.user_tower.encode(history, inputs["users"], dense)
             step = Step(self, self._frozen, history, targets, users)
             loss = self.config.losses.preference * kind.compute_loss(step)
         gradients = tape.gradient(loss, self.trainable_variables)

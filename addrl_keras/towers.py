@@ -48,9 +48,20 @@ class UserTower(keras.layers.Layer):
     def call(self, history: Tensor, users: Tensor | None = None) -> Tensor:
         return self._add_users(ops.matmul(history * history_scale(history), self.query), users)
 
-    def encode(self, history: Pairs, users: Tensor | None = None) -> Tensor:
-        """Encodes histories given as pairs, without forming `[batch, num_items]`."""
-        return self._add_users(history.encode(self.query.value), users)
+    def encode(self, history: Pairs, users: Tensor | None = None, dense: bool = False) -> Tensor:
+        """Encodes histories given as pairs.
+
+        Args:
+            history: The pairs.
+            users: As in `call`.
+            dense: Whether a product with `[batch, num_items]` is to take the place of a gather,
+                which is slower where histories are long.
+        """
+        if not dense:
+            return self._add_users(history.encode(self.query.value), users)
+        scale = tf.gather(history.scale(), history.rows)
+        rows = history.spread(scale, self.query.shape[0])
+        return self._add_users(tf.matmul(rows, tf.convert_to_tensor(self.query)), users)
 
     def _add_users(self, vectors: Tensor, users: Tensor | None) -> Tensor:
         if self.embedding is not None and users is not None:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from addrl_keras.pairs import (
     MemoryIndex,
+    MemoryMatrix,
     Pairs,
     compute_candidate_memory,
     compute_pair_memory,
@@ -24,6 +25,11 @@ Tensor = Any
 # Of the candidates of a sampled softmax, the share that is drawn evenly; the rest are drawn as
 # often as they are taken, because frequent items weigh most in the softmax's denominator.
 _EVEN_SHARE = 0.5
+# How many multiplications of a matrix product take the time of an entry that is gathered, and of an
+# entry of the memory that is looked up, each with its gradient. Measured on two cores; where it is
+# off on another machine, a step takes longer than it might, and gives the same.
+_GATHER = 200
+_LOOK_UP = 1_400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,14 +40,17 @@ class Frozen:
         attributes: Float `[num_items, dim]`, the attribute chunks of the items side by side.
         item_share: Float `[num_items]`, share of the interactions; at least that of half a one.
         probability: Float `[num_items]`, with which a candidate is drawn.
-        memory: The memory by source; None without a memory or where no loss needs it.
+        memory: What scores by the memory; None without a memory or where no loss needs it.
+        has_long_histories: Whether a product with rows of zeros and ones takes less time than to
+            gather what is in them.
         teacher: Float `[num_items, num_items]`, for distillation.
     """
 
     attributes: Tensor
     item_share: Tensor
     probability: Tensor
-    memory: MemoryIndex | None
+    memory: MemoryIndex | MemoryMatrix | None
+    has_long_histories: bool
     teacher: Tensor | None
 
 
@@ -67,14 +76,23 @@ def make_frozen(
     counts = np.maximum(np.asarray(items.sum(axis=0), np.float64).ravel(), 0.5)
     share = counts / counts.sum()
     probability = _EVEN_SHARE / len(share) + (1.0 - _EVEN_SHARE) * share
-    index = None
-    if model.memory is not None and get_kind(losses.preference_kind).IS_DENSE:
-        index = MemoryIndex(model.memory.source.numpy())
+    num_items, is_dense = items.shape[1], get_kind(losses.preference_kind).IS_DENSE
+    kept = (
+        items.nnz
+        / max(1, (np.diff(items.indptr) > 1).sum())
+        * np.mean(model.config.training.keep_share)
+    )
+    memory: MemoryIndex | MemoryMatrix | None = None
+    if model.memory is not None and is_dense:
+        source = model.memory.source.numpy()
+        looked_up = kept * source.shape[1]
+        memory = (MemoryMatrix if num_items**2 < _LOOK_UP * looked_up else MemoryIndex)(source)
     return Frozen(
         model.item_tower.compute_attributes(),
         tf.constant(share, tf.float32),
         tf.constant(probability, tf.float32),
-        index,
+        memory,
+        bool(is_dense and num_items < _GATHER * kept),
         None if teacher is None else tf.constant(teacher),
     )
 

@@ -4,10 +4,11 @@
 
 A step of the full softmax encodes histories, scores the catalogue and takes the gradient back. As
 matrices that is five products: `U = H Q`, `S = U Y'`, `dU = dS Y`, `dY = dS' U`, `dQ = H' dU`. The
-floor is these alone, in one TensorFlow graph: no softmax, no memory, no optimiser. Our step gathers
-histories in place of the products with `H`, so the three products of the scores are timed too. Step
-and floor are timed in turns in one process, so that what else the machine does meets both; what
-counts is their ratio.
+floor is these alone, in one TensorFlow graph: no softmax, no optimiser, and of the memory only what
+is a product, `S += H M` and `dM = H' dS`, where histories are so long that it is one. Our step
+gathers short histories in place of the products with `H`, so the three products of the scores are
+timed too. Step and floor are timed in turns in one process, so that what else the machine does
+meets both; what counts is their ratio.
 """
 
 from __future__ import annotations
@@ -145,6 +146,7 @@ def make_floor(model: Any, with_histories: bool, repeats: int = 15) -> Callable[
     """
     import tensorflow as tf
 
+    from addrl_keras.pairs import MemoryMatrix
     from addrl_keras.preferences import get_kind
 
     kind, losses = model.config.losses.preference_kind, model.config.losses
@@ -158,16 +160,24 @@ def make_floor(model: Any, with_histories: bool, repeats: int = 15) -> Callable[
     history = tf.cast(tf.random.uniform((size, model.shape.num_items)) < 0.01, tf.float32)
     users, items = tf.random.normal((size, dim)), tf.random.normal((count, dim))
     upstream = tf.random.normal((size, count))
+    memory = None
+    if with_histories and isinstance(model._frozen.memory, MemoryMatrix):
+        memory = tf.random.normal((count, count))
 
     @tf.function
     def multiply(history: Any, query: Any, users: Any, items: Any, upstream: Any) -> Any:
         if with_histories:
             users = tf.matmul(history, query)
+        more = (
+            ()
+            if memory is None
+            else (tf.matmul(history, memory), tf.matmul(history, upstream, transpose_a=True))
+        )
         scores = tf.matmul(users, items, transpose_b=True)
         to_users = tf.matmul(upstream, items)
         to_items = tf.matmul(upstream, users, transpose_a=True)
         to_query = tf.matmul(history, to_users, transpose_a=True) if with_histories else to_users
-        return scores, to_items, to_query
+        return scores, to_items, to_query, *more
 
     def run() -> float:
         times = []

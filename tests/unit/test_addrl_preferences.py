@@ -16,7 +16,7 @@ from addrl_keras.losses.preference import history_softmax, history_softmax_of_pa
 from addrl_keras.losses.sampled import in_batch_softmax, sampled_softmax
 from addrl_keras.model import AdDrl, ModelShape
 from addrl_keras.optimizers import TableAdam
-from addrl_keras.pairs import Pairs
+from addrl_keras.pairs import MemoryIndex, MemoryMatrix, Pairs
 from addrl_keras.preferences import get_kind, list_kinds
 from addrl_keras.training_step import Step, make_frozen
 
@@ -64,6 +64,48 @@ class TestScores:
         )
         pairs = step.score_pairs(tf.constant(rows, tf.int32), tf.constant(own, tf.int32))
         np.testing.assert_allclose(pairs, expected[rows, own], rtol=1e-4, atol=1e-4)
+
+    @pytest.mark.parametrize("make_memory", [MemoryIndex, MemoryMatrix])
+    def test_the_memory_scores_and_learns_alike_by_look_ups_and_by_a_product(
+        self, split, make_memory
+    ):
+        step = _make_step(split)
+        memory, upstream = step.model.memory, np.random.default_rng(2).random((6, NUM_ITEMS))
+        with tf.GradientTape(persistent=True) as tape:
+            weight = tf.convert_to_tensor(memory.weight)
+            tape.watch(weight)
+            found = make_memory(memory.source.numpy()).compute_scores(weight, step.history)
+            source, target = memory.source.numpy().ravel(), np.repeat(np.arange(NUM_ITEMS), 8)
+            places = np.stack([source, target], axis=1)
+            matrix = tf.scatter_nd(places, tf.reshape(weight, [-1]), (NUM_ITEMS, NUM_ITEMS))
+            length = np.sqrt(np.maximum(split[0].sum(axis=1, keepdims=True), 1.0))
+            expected = tf.constant(split[0] / length, tf.float32) @ matrix
+            one, other = (tf.reduce_sum(part * upstream) for part in (found, expected))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        gradients = [tf.convert_to_tensor(tape.gradient(part, weight)) for part in (one, other)]
+        np.testing.assert_allclose(*gradients, atol=1e-5)
+
+    def test_histories_are_encoded_alike_by_gathers_and_by_a_product(self, split):
+        step = _make_step(split)
+        tower, users = step.model.user_tower, []
+        gradients = []
+        for dense in (False, True):
+            with tf.GradientTape() as tape:
+                users.append(tower.encode(step.history, dense=dense))
+                loss = tf.reduce_sum(users[-1] ** 2)
+            gradients.append(tf.convert_to_tensor(tape.gradient(loss, tower.query.value)))
+        np.testing.assert_allclose(*users, atol=1e-5)
+        np.testing.assert_allclose(*gradients, atol=1e-4)
+
+    def test_the_way_that_is_shorter_is_taken(self):
+        model = AdDrl(make_config(), ModelShape(NUM_ITEMS, 6, (3, 4, 12)))
+        full = scipy.sparse.csr_matrix(np.ones((6, NUM_ITEMS), np.float32))
+        long = make_frozen(model, full)
+        assert long.has_long_histories and isinstance(long.memory, MemoryMatrix)
+        model = AdDrl(make_config(), ModelShape(9_000, 6, (3, 4, 12)))
+        few = scipy.sparse.random(6, 9_000, density=3 / 9_000, format="csr", rng=0)
+        short = make_frozen(model, few)
+        assert not short.has_long_histories and isinstance(short.memory, MemoryIndex)
 
     def test_targets_and_candidates_are_drawn_as_said(self, split):
         step = _make_step(split)
