@@ -21,7 +21,7 @@ from addrl_keras.teacher import compute_teacher
 # Matrices of items by items that are in memory at once while a dense teacher is taken apart.
 _DENSE_MATRICES = 4
 # Scores that the size of the logits is chosen on, at most.
-_SCORES = 2**26
+_SCORES = 2**24
 
 
 def make_started_model(

@@ -28,7 +28,7 @@ from benchmarks.provenance import ROOT, make_provenance, write_result
 BASE = {"num_items": 10_000, "num_users": 2_000, "per_user": 20}
 AXES = {"items": "num_items", "users": "num_users", "interactions": "per_user"}
 KINDS = ("softmax", "sampled_softmax")
-EPOCHS = 3
+EPOCHS = 2
 _NUM_VALUES = (10, 20, 50)
 _ITEMS_PER_CLUSTER = 50
 _TEST_USERS = 1_000
@@ -144,7 +144,7 @@ def make_config(kind: str) -> Any:
         model=ModelConfig(residual_dim=64, memory_size=32),
         losses=LossConfig(preference_kind=kind, num_negatives=1024),
         training=TrainingConfig(learning_rate=1e-3, epochs=EPOCHS),
-        new_items=NewItemsConfig(landmarks=2_000),
+        new_items=NewItemsConfig(landmarks=1_000),
     )
 
 

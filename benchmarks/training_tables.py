@@ -79,7 +79,7 @@ def make_growth() -> str:
             f"{' | '.join(figures)} |"
         )
     note = (
-        'Planted data, `start.kind = "factored"`, 3 epochs of batches of 256 users, sampled '
+        'Planted data, `start.kind = "factored"`, 2 epochs of batches of 256 users, sampled '
         "softmax with 1,024 candidates; each case in a process of its own, of whose memory "
         f"TensorFlow takes half a GiB. On {result['provenance']['cores']} of the cores. Commit "
         f"{result['provenance']['commit']}; {result['provenance']['machine']}."
@@ -111,8 +111,8 @@ def make_time_to_accuracy() -> str:
         f"H&M, fitted on train, both on the same cores one after the other. Of MGCN (MMRec at "
         f"{result['provenance']['peer_commit']}) the seconds of its training steps alone, for "
         f"{len(peer['curve'])} epochs; of ours everything that `fit` does before validation is "
-        f"first looked at, median of {len(own['curves'])}. Commit {result['provenance']['commit']}; "
-        f"{result['provenance']['machine']}."
+        f"first looked at, median of {len(own['curves'])}. "
+        f"Commit {result['provenance']['commit']}; {result['provenance']['machine']}."
     )
     return "\n".join([*lines, "", note])
 
