@@ -271,6 +271,22 @@ def test_evaluate_shows_the_last_run(addrl, data, tmp_path):
     assert _find(out, "ItemKNN")[0] == "ItemKNN"
 
 
+def test_evaluate_shows_all_of_them(addrl, data, tmp_path, monkeypatch):
+    from addrl_keras.baselines import BASELINES
+
+    asked = []
+
+    def load(config, place, slices, names):
+        asked.extend(names)
+        return {}
+
+    monkeypatch.setattr(baselines, "load_baselines", load)
+    write_result(_make_result(tmp_path), data.root)
+    code, out, _ = addrl("evaluate", "planted", "--model", "all", "--json")
+    assert (code, list(json.loads(out))) == (0, ["addrl"])
+    assert tuple(asked) == tuple(BASELINES)
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

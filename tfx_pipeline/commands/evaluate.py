@@ -11,6 +11,7 @@ from tfx_pipeline.commands.errors import CommandError
 
 QUICK = ("most_popular", "item_knn", "ease")
 # Spelt out, as a parser must not wait for what they are made of; a test holds them equal.
+ALL = "all"
 MODELS = ("addrl", *QUICK, "content_blend", "tfrs_two_tower", "keras_rs_two_tower")
 
 
@@ -25,8 +26,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_preset(add)
     add.add_argument(
         "--model",
-        choices=MODELS,
-        help="only this one (default: addrl and the quick baselines, {})".format(", ".join(QUICK)),
+        choices=(*MODELS, ALL),
+        help=f"only this one, or {ALL} (default: addrl and the quick baselines, "
+        f"{', '.join(QUICK)})",
     )
     add.add_argument("--json", action="store_true", help="one JSON document")
     return add
@@ -41,7 +43,8 @@ def run(options: argparse.Namespace) -> int:
     config = get_preset(options.preset)
     place = workspace.Workspace(options.runs, options.preset)
     result = load_last_result(options.runs, options.preset)
-    if result is None and options.model in (None, "addrl"):
+    shows_own = options.model in (None, "addrl", ALL)
+    if result is None and shows_own:
         raise CommandError(
             f"{place.root} holds no result. Train and evaluate with `addrl run {options.preset}`."
         )
@@ -50,26 +53,21 @@ def run(options: argparse.Namespace) -> int:
     found = {}
     if options.model != "addrl":
         chosen = metrics.choose_slices(config, slices)
-        names = QUICK if options.model is None else (options.model,)
+        names = {None: QUICK, ALL: MODELS[1:]}.get(options.model, (options.model,))
         found = baselines.load_baselines(config, place, chosen, names=names)
     if options.json:
-        model = {} if options.model not in (None, "addrl") else {"addrl": own}
-        print(json.dumps({**model, **found}, indent=2))
+        print(json.dumps({**({"addrl": own} if shows_own else {}), **found}, indent=2))
         return 0
-    _print(config, options.model, own, slices, found)
+    _print(config, own if shows_own else None, slices if shows_own else {}, found)
     return 0
 
 
-def _print(config: Any, model: str | None, own: Any, slices: Any, found: Any) -> None:
+def _print(config: Any, own: Any, slices: Any, found: Any) -> None:
     from tfx_pipeline import tables
     from tfx_pipeline.commands import metrics
 
     console = tables.make_console()
-    is_baseline = model not in (None, "addrl")
-    made = metrics.make_metrics_tables(
-        config, None if is_baseline else own, {} if is_baseline else slices, found
-    )
-    for table in made:
+    for table in metrics.make_metrics_tables(config, own, slices, found):
         console.print(table)
         console.print()
     for name, baseline in found.items():
