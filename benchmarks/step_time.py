@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import statistics
 import tempfile
 import time
@@ -228,7 +229,12 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
     options = parser.parse_args()
     found = {name: measure(name, load_data(name, options.runs)) for name in options.presets}
-    print(write_result("step_time", {"provenance": make_provenance(turns=TURNS), "presets": found}))
+    cores = len(os.sched_getaffinity(0))
+    print(
+        write_result(
+            "step_time", {"provenance": make_provenance(turns=TURNS, cores=cores), "presets": found}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def _make_own(data: Data, config: Config, catalogue: Catalogue, repeats: bool = 
 
         training = dataclasses.replace(config.training, seed=seed)
         seeded = dataclasses.replace(config, training=training)
-        return recommend_as_served(fit(seeded, catalogue, data.interactions))
+        return recommend_as_served(fit(seeded, catalogue, data.interactions, print))
 
     return System(recommend, repeats)
 

@@ -42,8 +42,8 @@ def make_steps() -> str:
         for data, found in result["presets"].items()
     )
     note = (
-        f"Medians of {result['provenance']['turns']} turns, step and products in turn; batches of "
-        f"256 users; {shapes}. By TensorFlow's profiler a step waits for its batch for {waits} of "
+        f"Medians of {result['provenance']['turns']} turns, step and products in turn, on "
+        f"{result['provenance']['cores']} of the cores; batches of 256 users; {shapes}. By TensorFlow's profiler a step waits for its batch for {waits} of "
         f"its time. Commit {result['provenance']['commit']}; {result['provenance']['machine']}."
     )
     return "\n".join([*lines, "", note])
