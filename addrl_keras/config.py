@@ -248,7 +248,7 @@ class NewItemsConfig:
         self_weight: What a similar item in the history counts by itself, beside what goes with it,
             relative to the weight that an average item's history has in all.
         landmarks: Items to learn from at most, the most taken. Memory grows with its square, time
-            with its square for each new item.
+            with its square for each new item, and with its cube for every 20,000 of them.
     """
 
     evidence: tuple[tuple[str, float], ...] = ()
@@ -354,7 +354,8 @@ class TrainingConfig:
         content_learning_rate: Of Adam, for the content side.
         keep_share: Bounds of the random share of a history that the user tower sees; the rest are
             the targets.
-        validation_users: Users at most whose validation items are ranked after every epoch.
+        validation_users: Of our recipe: users at most whose validation items are ranked after
+            every epoch.
         patience: Epochs without a better validation NDCG after which training stops; of the paper's
             recipe, looks at validation, one every five epochs.
         negatives: Of the paper's recipe: items drawn for each interaction, of which the hardest
@@ -449,6 +450,8 @@ class Config:
                 "Exactly one modality must have the encoder 'id'. "
                 f"Received: {[(part.name, part.encoder) for part in self.modalities]}"
             )
+        if self.start.kind == "factored":
+            self._validate_factored()
         self._validate_evidence()
         if self.recipe == PAPER:
             self._validate_paper()
@@ -464,6 +467,22 @@ class Config:
             raise ValueError(
                 "The paper's chunks are all of one width: set model.residual_dim to "
                 f"model.chunk_dim, {self.model.chunk_dim}. Received: {self.model.residual_dim}"
+            )
+
+    def _validate_factored(self) -> None:
+        """Validates what goes with a start that never forms a matrix of items by items."""
+        parts = [name for name, weight in self.start.blend if weight]
+        if self.model.memory_size and ITEM_KNN not in parts:
+            raise ValueError(
+                "start.kind='factored' takes the memory out of the pairs that item_knn knows; give "
+                "item_knn a weight in start.blend, or set model.memory_size to 0. "
+                f"Received: {', '.join(map(repr, parts))}"
+            )
+        if self.losses.preference_kind == "distillation":
+            raise ValueError(
+                "losses.preference_kind='distillation' needs the dense teacher that "
+                "start.kind='factored' avoids; set start.kind to 'closed_form', or another kind of "
+                "loss. Received: 'factored'"
             )
 
     def _validate_evidence(self) -> None:

@@ -2,8 +2,9 @@
 
     W = S + U V'
 
-A teacher of this form takes memory in proportion to the interactions and to the items, not to pairs
-of items; the closed-form start needs nothing of it but products and single entries.
+The closed-form start needs nothing of a teacher but products and single entries, so a teacher can
+have this form. It takes memory in proportion to the items and to the pairs of items that somebody
+took together, not to all pairs.
 """
 
 from __future__ import annotations
@@ -60,8 +61,22 @@ class FactoredWeights:
         sparse = (self.sparse - scipy.sparse.diags(diagonal.astype(np.float32))).tocsr()
         return FactoredWeights(sparse, self.left, self.right)
 
-    def get_entries(self, rows: np.ndarray, columns: np.ndarray, block: int = 2**20) -> np.ndarray:
-        """Computes single entries, float32 of the shape of `rows`, in blocks."""
+    def get_entries(
+        self, rows: np.ndarray, columns: np.ndarray, numbers: int = 2**24
+    ) -> np.ndarray:
+        """Computes single entries.
+
+        Args:
+            rows: Int `[num_entries]`.
+            columns: Int `[num_entries]`.
+            numbers: Of the factors, that are gathered at once; bounds the memory.
+
+        Returns:
+            Float32 `[num_entries]`.
+        """
+        if not len(rows):
+            return np.zeros(0, np.float32)
+        block = max(1, numbers // max(1, self.left.shape[1]))
         found = np.asarray(self.sparse[rows, columns], np.float32).ravel()
         for start in range(0, len(rows), block):
             part = slice(start, start + block)

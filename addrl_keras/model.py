@@ -143,6 +143,9 @@ class AdDrl(keras.Model):
             step = Step(self, self._frozen, history, targets, users)
             loss = self.config.losses.preference * kind.compute_loss(step)
         gradients = tape.gradient(loss, self.trainable_variables)
+        if kind.IS_DENSE:
+            # Whichever way a history was encoded, the moments of every row decay in each step.
+            gradients = [None if part is None else tf.convert_to_tensor(part) for part in gradients]
         self.optimizer.apply(gradients, self.trainable_variables)
         self._mean_loss.update_state(loss)
         return {"loss": self._mean_loss.result()}

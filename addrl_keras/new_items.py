@@ -50,8 +50,9 @@ def place_new_items(
         model: The fitted towers. Their value distributions must be set for the new items already.
         catalogue: All items, old and new.
         known: Binary CSR `[num_users, num_items]`, what the model was fitted on. The items that
-            occur in it are those to learn from; where there are none, or where the configuration
-            has no evidence of what an item is like, nothing happens.
+            occur in it are those to learn from, the most taken of them where there are more than
+            `new_items.landmarks`; where there are none, or where the configuration has no evidence
+            of what an item is like, nothing happens.
         new: Int `[num_new]`, the items to place; none of them occurs in `known`.
     """
     counts = np.asarray(known.sum(axis=0), dtype=np.float32).ravel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 
 import keras
 import numpy as np
@@ -48,7 +49,6 @@ def make_started_model(
     distils = config.losses.preference_kind == "distillation"
     dense = None
     if config.start.kind == "closed_form" or distils:
-        validate_memory(catalogue.num_items, "losses" if distils else "start")
         dense = compute_teacher(history, catalogue, config.start)
     if config.start.kind == "random":
         _start_at_random(model, history)
@@ -61,25 +61,38 @@ def make_started_model(
     return model
 
 
-def validate_memory(num_items: int, section: str) -> None:
-    """Raises `ValueError` where the machine cannot hold the matrices of a dense teacher.
+def validate_memory(config: Config, num_items: int) -> None:
+    """Validates that the machine can hold the matrices of a dense teacher, if there is to be one.
 
     Args:
+        config: What is to be fitted.
         num_items: Size of the catalogue.
-        section: What asks for a teacher: `start` or, for distillation, `losses`.
+
+    Raises:
+        ValueError: It cannot; the message says what to set.
     """
-    needed = _DENSE_MATRICES * 4 * num_items**2
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > there:
-        remedy = {
-            "start": "Set start.kind to 'factored', and start.blend to item_knn, spectral or both",
-            "losses": "Set losses.preference_kind to 'sampled_softmax'",
-        }[section]
+    remedies = []
+    if config.start.kind == "closed_form":
+        remedies.append("start.kind to 'factored', start.blend to item_knn, spectral or both")
+    if config.losses.preference_kind == "distillation":
+        remedies.append("losses.preference_kind to 'sampled_softmax'")
+    needed, there = _DENSE_MATRICES * 4 * num_items**2, get_memory()
+    if remedies and needed > there:
         raise ValueError(
             "The closed-form teacher forms matrices of items by items, about "
             f"{needed / 2**30:,.0f} GiB at once, and the machine has {there / 2**30:,.0f}. "
-            f"{remedy}. Received: {num_items:,} items"
+            f"Set {' and '.join(remedies)}. Received: {num_items:,} items"
         )
+
+
+def get_memory() -> int:
+    """Gets the bytes of memory that this process may have: the machine's, or its container's."""
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = pathlib.Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        return there
+    return min(there, int(limit)) if limit.isdecimal() else there
 
 
 def _start_at_random(model: AdDrl, history: scipy.sparse.csr_matrix) -> None:
@@ -138,15 +151,25 @@ def scale_to_logits(model: AdDrl, history: scipy.sparse.csr_matrix, users: int =
     Ranking does not change. The held-out items are those that the model's own training step would
     hold out.
 
+    Args:
+        model: The model.
+        history: Binary CSR `[num_users, num_items]`.
+        users: Users with two items or more that are looked at, at most; fewer of a catalogue so
+            large that their scores would take hundreds of megabytes.
+
     Returns:
-        The factor that the query and memory weights were multiplied by.
+        The factor that the query and memory weights were multiplied by; 1 where nobody has an item
+        to hold out.
     """
     low, high = model.config.training.keep_share
     generator = np.random.default_rng(model.config.training.seed)
     users = min(users, max(1, _SCORES // history.shape[1]))
-    rows = generator.permutation(history.shape[0])[:users]
-    items = history[np.sort(rows)].toarray()
+    eligible = np.flatnonzero(np.diff(history.indptr) > 1)
+    rows = generator.permutation(len(eligible))[:users]
+    items = history[eligible[np.sort(rows)]].toarray()
     kept = items * (generator.random(items.shape) < generator.uniform(low, high, (len(items), 1)))
+    if not (items - kept).any():
+        return 1.0
     scores = model.compute_scores(scipy.sparse.csr_matrix(kept))
 
     def loss(log_scale: float) -> float:

@@ -80,7 +80,7 @@ def compute_smooth_vectors(history: scipy.sparse.csr_matrix, rank: int) -> np.nd
         rank: Vectors kept; fewer where there are fewer users or items.
 
     Returns:
-        Float32 `[num_items, rank]`, orthonormal columns.
+        Float32 `[num_items, vectors kept]`, orthonormal columns; none without interactions.
 
     Reference:
         Shen et al., How Powerful is Graph Convolution for Recommendation?, CIKM 2021, section 4
@@ -92,6 +92,8 @@ def compute_smooth_vectors(history: scipy.sparse.csr_matrix, rank: int) -> np.nd
     )
     normalised = users @ history @ items
     rank = min(rank, min(history.shape) - 1)
+    if rank < 1 or not history.nnz:
+        return np.zeros((history.shape[1], 0), np.float32)
     # A start of its own, so that the same history gives the same vectors.
     start = np.ones(min(history.shape)) / min(history.shape)
     vectors = scipy.sparse.linalg.svds(normalised, k=rank, v0=start)[2].T

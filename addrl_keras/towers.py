@@ -54,8 +54,11 @@ class UserTower(keras.layers.Layer):
         Args:
             history: The pairs.
             users: As in `call`.
-            dense: Whether a product with `[batch, num_items]` is to take the place of a gather,
-                which is slower where histories are long.
+            dense: Whether to multiply rows `[batch, num_items]` with the table, which takes less
+                time than to gather its rows where histories are long.
+
+        Returns:
+            Float `[batch, dim]`.
         """
         if not dense:
             return self._add_users(history.encode(self.query.value), users)

@@ -26,7 +26,7 @@ from addrl_keras.content import ContentTower, compute_distributions, fit_content
 from addrl_keras.model import AdDrl
 from addrl_keras.new_items import place_new_items
 from addrl_keras.optimizers import TableAdam
-from addrl_keras.start import make_started_model
+from addrl_keras.start import make_started_model, validate_memory
 from addrl_keras.watching import Watch
 
 
@@ -83,7 +83,8 @@ def fit(
         The fitted model and its history.
 
     Raises:
-        ValueError: The data are empty or do not fit the configuration or each other.
+        ValueError: The data are empty or do not fit the configuration or each other, or the
+            machine's memory is too small for the teacher that the configuration asks for.
         FloatingPointError: A term is not finite where there are no weights to go back to, as in the
             content phase; the message names phase, term, epoch and step. Where validation has
             seen an epoch, training ends instead, and the best one so far is kept.
@@ -97,6 +98,7 @@ def fit(
         from addrl_keras.paper import fit_paper  # It is made of parts of this module.
 
         return fit_paper(config, catalogue, interactions, progress, log_dir)
+    validate_memory(config, catalogue.num_items)
     keras.utils.set_random_seed(config.training.seed)
     tower, content_history = fit_content_tower(config, catalogue, progress, log_dir)
     distributions, attention = compute_distributions(config, catalogue, tower)

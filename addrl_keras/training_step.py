@@ -30,6 +30,8 @@ _EVEN_SHARE = 0.5
 # off on another machine, a step takes longer than it might, and gives the same.
 _GATHER = 200
 _LOOK_UP = 1_400
+# Items up to which the memory may be a matrix, of 64 MiB then.
+_MATRIX_ITEMS = 4_096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +88,8 @@ def make_frozen(
     if model.memory is not None and is_dense:
         source = model.memory.source.numpy()
         looked_up = kept * source.shape[1]
-        memory = (MemoryMatrix if num_items**2 < _LOOK_UP * looked_up else MemoryIndex)(source)
+        is_shorter = num_items <= _MATRIX_ITEMS and num_items**2 < _LOOK_UP * looked_up
+        memory = (MemoryMatrix if is_shorter else MemoryIndex)(source)
     return Frozen(
         model.item_tower.compute_attributes(),
         tf.constant(share, tf.float32),

@@ -29,7 +29,7 @@ SEEDS = (0, 1, 2)
 KEYS = {
     "rows": ("data", "system", "seed", "metric"),
     "differences": ("data", "system", "metric"),
-    "slices": ("data", "system", "by", "low"),
+    "slices": ("data", "system", "by", "third"),
 }
 
 
@@ -71,7 +71,7 @@ def measure(
                 found["differences"] = _compare(name, preset, figures, reference)
             if not known[name].is_variant:
                 found["slices"] = [
-                    {"data": preset, "system": name, **row}
+                    {"data": preset, "system": name, "commit": _get_commit(), **row}
                     for row in systems.score_slices(lists, data)
                 ]
         yield found
@@ -137,6 +137,10 @@ def _make_row(
         "commit": provenance["commit"],
         "machine": provenance["machine"],
     }
+
+
+def _get_commit() -> str:
+    return str(make_provenance()["commit"])
 
 
 def _word(figures: dict[str, np.ndarray]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.provenance import load_result
 
+NOT_MEASURED = "Not measured yet."
 METRICS = ("recall_at_20", "ndcg_at_20")
 # What is compared with the peers; every other system is an ablation.
 TITLES = {
@@ -31,6 +32,8 @@ def make_table(data: str) -> str:
     """
     result = load_result("accuracy")
     rows = [row for row in result["rows"] if row["data"] == data]
+    if not rows:
+        return NOT_MEASURED
     lines = ["| system | Recall@20 | NDCG@20 | seeds | seconds |", "|---|---|---|---|---|"]
     for name, title in TITLES.items():
         own = [row for row in rows if row["system"] == name]
@@ -68,6 +71,8 @@ def make_ablations(data: str) -> str:
         f"| {name.replace('_', ' ')} | {' | '.join(figures[metric] for metric in METRICS)} |"
         for name, figures in sorted(found.items())
     ]
+    if not found:
+        return NOT_MEASURED
     note = (
         "One seed. In brackets the 95 % interval of a paired bootstrap over the test users; bold "
         "where it leaves out 0."
@@ -81,26 +86,32 @@ def make_slices(data: str) -> str:
     Args:
         data: Name of the preset.
     """
-    rows = [row for row in load_result("accuracy")["slices"] if row["data"] == data]
-    columns = sorted(
-        {(row["by"], row["low"], row["high"], row["size"]) for row in rows},
-        key=lambda column: (column[0] != "users", column[1]),
-    )
+    rows = [row for row in load_result("accuracy").get("slices", []) if row["data"] == data]
+    reference = [row for row in rows if row["system"] == "default"]
+    if not reference:
+        return NOT_MEASURED
+    columns = sorted(reference, key=lambda row: (row["by"] != "users", row["third"]))
     words = {"users": "users with {} items", "items": "items with {} users"}
-    titles = [words[by].format(_word_range(low, high)) for by, low, high, _ in columns]
+    titles = [words[row["by"]].format(_word_range(row["low"], row["high"])) for row in columns]
     lines = [f"| system | {' | '.join(titles)} |", "|---" * (1 + len(titles)) + "|"]
+    same = ("by", "third", "low", "high", "size")
     for name, title in TITLES.items():
+        # What was measured on other borders, as on other data, is not beside the rest.
         found = {
-            (row["by"], row["low"]): row["recall_at_20"] for row in rows if row["system"] == name
+            tuple(row[key] for key in same): row["recall_at_20"]
+            for row in rows
+            if row["system"] == name
         }
-        if found:
-            figures = " | ".join(f"{found[by, low]:.4f}" for by, low, _, _ in columns)
-            lines.append(f"| {title} | {figures} |")
-    sizes = " / ".join(f"{size:,}" for _, _, _, size in columns)
+        figures = [found.get(tuple(row[key] for key in same)) for row in columns]
+        if None not in figures:
+            lines.append(f"| {title} | {' | '.join(f'{figure:.4f}' for figure in figures)} |")
+    sizes = " / ".join(f"{row['size']:,}" for row in columns)
+    commits = ", ".join(sorted({row["commit"] for row in rows}))
     note = (
         "Recall@20, first seed. Thirds of the test users by the items that they are known to have, "
         "and of the test interactions by the users that the item is known to have (of a user's "
-        f"relevant items the share in the slice counts). Users and interactions: {sizes}."
+        f"relevant items the share in the slice counts). Users and interactions: {sizes}. "
+        f"Commit {commits}."
     )
     return "\n".join([*lines, "", note])
 

@@ -22,7 +22,6 @@ from typing import Any
 from unittest import mock
 
 _TRAINED = re.compile(r"epoch (\d+) training \[time: ([\d.]+)s")
-_LOSSES_ONLY = re.compile(r"train_loss\d+:")
 _VALIDATED = re.compile(r"epoch (\d+) evaluating \[time: ([\d.]+)s, valid_score: ([\d.]+)\]")
 
 

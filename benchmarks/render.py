@@ -242,7 +242,11 @@ def render(text: str) -> str:
         if match[2] not in BLOCKS:
             known = ", ".join(BLOCKS)
             raise ValueError(f"No such figures. Received: {match[2]!r}. Known: {known}")
-        return f"{match[1]}{BLOCKS[match[2]]()}\n{match[3]}"
+        try:
+            filled = BLOCKS[match[2]]()
+        except FileNotFoundError:
+            filled = accuracy_tables.NOT_MEASURED
+        return f"{match[1]}{filled}\n{match[3]}"
 
     return _BLOCK.sub(fill, text)
 

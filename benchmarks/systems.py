@@ -154,23 +154,25 @@ def score_slices(lists: np.ndarray, data: Data) -> list[dict[str, Any]]:
         data: Likewise.
 
     Returns:
-        Rows with `by`, `users` or `items`; `low` and `high`, the smallest and largest count in the
-        slice; `size`, users or test interactions in it; and the two metrics.
+        Rows with `by`, `users` or `items`; `third`, 0 for the fewest; `low` and `high`, the
+        smallest and largest count in the slice; `size`, users or test interactions in it; and the
+        two metrics.
     """
     counted = _find_counted(data)
     known, relevant = data.interactions.known, scipy.sparse.csr_matrix(data.test[counted])
     figures, lengths = score_lists(lists, data), known.getnnz(axis=1)[counted]
     rows = []
-    for low, high in cut_in_thirds(lengths):
+    for third, (low, high) in enumerate(cut_in_thirds(lengths)):
         members = (lengths >= low) & (lengths <= high)
         means = {name: float(values[members].mean()) for name, values in figures.items()}
-        rows.append(_make_slice("users", low, high, members.sum(), means))
+        rows.append(_make_slice("users", third, low, high, members.sum(), means))
     counts = np.asarray(known.sum(axis=0)).ravel().astype(int)
     taken = counts[relevant.indices]
-    for low, high in cut_in_thirds(taken):
+    for third, (low, high) in enumerate(cut_in_thirds(taken)):
         members = (counts >= low) & (counts <= high)
         means = ranking.compute_sliced_metrics(lists[counted], relevant, members, K)
-        rows.append(_make_slice("items", low, high, members[relevant.indices].sum(), means))
+        size = members[relevant.indices].sum()
+        rows.append(_make_slice("items", third, low, high, size, means))
     return rows
 
 
@@ -187,8 +189,10 @@ def cut_in_thirds(counts: np.ndarray) -> list[tuple[int, int]]:
     return [(int(part.min()), int(part.max())) for part in parts if len(part)]
 
 
-def _make_slice(by: str, low: int, high: int, size: Any, means: dict[str, float]) -> dict[str, Any]:
-    return {"by": by, "low": low, "high": high, "size": int(size), **means}
+def _make_slice(
+    by: str, third: int, low: int, high: int, size: Any, means: dict[str, float]
+) -> dict[str, Any]:
+    return {"by": by, "third": third, "low": low, "high": high, "size": int(size), **means}
 
 
 def _find_counted(data: Data) -> np.ndarray:

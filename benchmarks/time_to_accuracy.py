@@ -1,4 +1,4 @@
-"""Times training until it reaches what the best learnt peer reaches at all, beside that peer.
+"""Times training until it reaches the best that the best learnt peer reaches, beside that peer.
 
     python -m benchmarks.time_to_accuracy hm --runs RUNS --peer MMREC --peer-python PYTHON
 
@@ -107,6 +107,13 @@ def find_time(points: list[dict[str, float]], recall: float) -> float | None:
     return next((p["seconds"] for p in points if p["recall_at_20"] >= recall), None)
 
 
+def find_median_time(curves: list[list[dict[str, float]]], recall: float) -> float | None:
+    """The median over curves of `find_time`; None where one of them never is there."""
+    times = [find_time(points, recall) for points in curves]
+    reached = [seconds for seconds in times if seconds is not None]
+    return statistics.median(reached) if len(reached) == len(curves) else None
+
+
 def compare(own: list[list[dict[str, float]]], peer: list[dict[str, float]]) -> dict[str, Any]:
     """Compares our curves with the peer's.
 
@@ -115,9 +122,7 @@ def compare(own: list[list[dict[str, float]]], peer: list[dict[str, float]]) -> 
         median; and their `ratio`, None where one of ours never reached it.
     """
     best = max(point["recall_at_20"] for point in peer)
-    times = [find_time(points, best) for points in own]
-    reached = [seconds for seconds in times if seconds is not None]
-    seconds = statistics.median(reached) if len(reached) == len(own) else None
+    seconds = find_median_time(own, best)
     peer_seconds = find_time(peer, best)
     assert peer_seconds is not None, "its best is on its curve"
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.provenance import load_result
+from benchmarks.time_to_accuracy import find_median_time, find_time
 
 _STEPS = {
     "softmax": "softmax over the catalogue",
@@ -32,6 +33,7 @@ def make_steps() -> str:
                 f"| {step['scores_floor_ms']:.0f} ms, {step['scores_ratio']:.2f} "
                 f"| {step['input_ms']:.1f} ms |"
             )
+    size = next(iter(result["presets"].values()))["batch_size"]
     waits = ", ".join(
         f"{found['waiting_for_input']['share']:.1%} ({data})"
         for data, found in result["presets"].items()
@@ -43,8 +45,9 @@ def make_steps() -> str:
     )
     note = (
         f"Medians of {result['provenance']['turns']} turns, step and products in turn, on "
-        f"{result['provenance']['cores']} of the cores; batches of 256 users; {shapes}. By TensorFlow's profiler a step waits for its batch for {waits} of "
-        f"its time. Commit {result['provenance']['commit']}; {result['provenance']['machine']}."
+        f"{result['provenance']['cores']} of the cores; batches of {size} users; {shapes}. By "
+        f"TensorFlow's profiler a step waits for its batch for {waits} of its time. "
+        f"Commit {result['provenance']['commit']}; {result['provenance']['machine']}."
     )
     return "\n".join([*lines, "", note])
 
@@ -96,34 +99,28 @@ def make_time_to_accuracy() -> str:
     result = load_result("time_to_accuracy")
     peer, own = result["peer"], result["own"]
     best = peer["best_recall_at_20"]
-    curve = {point["seconds"]: point["recall_at_20"] for point in peer["curve"]}
     lines = ["| Recall@20 on validation | MGCN | ours |", "|---|---|---|"]
     for share in (0.8, 0.9, 0.95, 1.0):
         target = share * best
-        theirs = next((seconds for seconds, recall in curve.items() if recall >= target), None)
         lines.append(
-            f"| {target:.4f} ({share:.0%} of MGCN's best) | {_seconds(theirs)} | "
-            f"{_seconds(_find_median(own['curves'], target))} |"
+            f"| {target:.4f} ({share:.0%} of MGCN's best) | "
+            f"{_word_time(find_time(peer['curve'], target))} | "
+            f"{_word_time(find_median_time(own['curves'], target))} |"
         )
-    last = own["curves"][0][0]["recall_at_20"]
-    lines.append(f"| {last:.4f} (ours) | never | {_seconds(own['seconds'])} |")
+    ours = min(max(point["recall_at_20"] for point in curve) for curve in own["curves"])
+    lines.append(
+        f"| {ours:.4f} (our best) | {_word_time(find_time(peer['curve'], ours))} | "
+        f"{_word_time(find_median_time(own['curves'], ours))} |"
+    )
     note = (
         f"H&M, fitted on train, both on the same cores one after the other. Of MGCN (MMRec at "
-        f"{result['provenance']['peer_commit']}) the seconds of its training steps alone, for "
-        f"{len(peer['curve'])} epochs; of ours everything that `fit` does before validation is "
-        f"first looked at, median of {len(own['curves'])}. "
+        f"{result['provenance']['peer_commit']}) the seconds of its training steps alone; it was "
+        f"stopped after {len(peer['curve'])} epochs. Of ours everything that `fit` does before "
+        f"validation is first looked at, median of {len(own['curves'])}. "
         f"Commit {result['provenance']['commit']}; {result['provenance']['machine']}."
     )
     return "\n".join([*lines, "", note])
 
 
-def _find_median(curves: list[list[dict[str, float]]], target: float) -> float | None:
-    times = [
-        next((p["seconds"] for p in curve if p["recall_at_20"] >= target), None) for curve in curves
-    ]
-    reached = sorted(seconds for seconds in times if seconds is not None)
-    return reached[len(reached) // 2] if len(reached) == len(curves) else None
-
-
-def _seconds(value: float | None) -> str:
-    return "never" if value is None else f"{value:.0f} s"
+def _word_time(seconds: float | None) -> str:
+    return "not reached" if seconds is None else f"{seconds:.0f} s"

@@ -7,13 +7,15 @@ import pytest
 import scipy.sparse
 from addrl_data import NUM_ITEMS, make_config
 
-from addrl_keras import closed_form, fit, start
+from addrl_keras import closed_form, fit, new_items, start
+from addrl_keras.callbacks import _choose_users
 from addrl_keras.config import StartConfig
 from addrl_keras.content import compute_distributions
 from addrl_keras.factored import FactoredWeights, compute_factored_teacher
 from addrl_keras.metrics.ranking import compute_ranking_metrics
-from addrl_keras.start import make_started_model, validate_memory
-from addrl_keras.teacher import compute_teacher
+from addrl_keras.new_items import _choose_landmarks, place_new_items
+from addrl_keras.start import make_started_model, scale_to_logits, validate_memory
+from addrl_keras.teacher import compute_smooth_vectors, compute_teacher
 
 BLEND = (("item_knn", 1.0), ("spectral", 0.5))
 SETTINGS = {"blend": BLEND, "knn_neighbours": 7, "spectral_rank": 5}
@@ -48,8 +50,9 @@ def test_it_is_the_dense_teacher(planted, change):
 
 def test_single_entries_are_those_of_the_product(factored):
     rows, columns = np.divmod(np.arange(NUM_ITEMS**2), NUM_ITEMS)
-    entries = factored.get_entries(rows, columns, block=100)
+    entries = factored.get_entries(rows, columns, numbers=100)
     np.testing.assert_allclose(entries, densify(factored).ravel(), atol=1e-6)
+    assert factored.get_entries(rows[:0], columns[:0]).shape == (0,)
 
 
 def test_the_split_into_chunks_is_that_of_the_dense_teacher(planted, factored):
@@ -136,36 +139,90 @@ def test_what_a_factored_start_cannot_blend_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("section", "remedy"), [("start", "start.kind to 'factored'"), ("losses", "sampled_softmax")]
+    ("change", "message"),
+    [
+        ({"start": {"blend": (("spectral", 1.0),)}}, r"item_knn a weight.*Received: 'spectral'"),
+        ({"losses": {"preference_kind": "distillation"}}, r"dense teacher.*'closed_form'"),
+    ],
 )
-def test_a_teacher_that_does_not_fit_is_refused_before_it_is_made(section, remedy):
+def test_what_contradicts_a_factored_start_is_refused(change, message):
+    settings = {**SETTINGS, "kind": "factored", "side_information": (), **change.pop("start", {})}
+    with pytest.raises(ValueError, match=message):
+        make_config(start=settings, **change).validate()
+
+
+DISTILS = {"losses": {"preference_kind": "distillation"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "remedy"),
+    [
+        ({}, r"Set start\.kind to 'factored'"),
+        ({"start": {"kind": "random"}, **DISTILS}, r"Set losses\.preference_kind to 'sampled"),
+        (DISTILS, r"start\.kind to 'factored'.* and losses\.preference_kind to"),
+    ],
+)
+def test_a_teacher_that_does_not_fit_is_refused_before_anything_is_fitted(
+    planted, monkeypatch, change, remedy
+):
     with pytest.raises(ValueError, match=rf"GiB at once.*{remedy}.*Received: 3,000,000 items"):
-        validate_memory(3_000_000, section)
-    validate_memory(1_000, section)
-
-
-def test_what_asks_for_a_teacher_is_checked(planted, monkeypatch):
-    monkeypatch.setattr(start, "_DENSE_MATRICES", 2**60)
-    for change, remedy in (
-        ({}, r"start\.kind"),
-        (
-            {"start": {"kind": "random"}, "losses": {"preference_kind": "distillation"}},
-            r"losses\.preference_kind",
-        ),
-    ):
-        with pytest.raises(ValueError, match=remedy):
-            fit(make_config(**change), planted.catalogue, planted.interactions)
+        validate_memory(make_config(**change), 3_000_000)
+    validate_memory(make_config(**change), 1_000)
+    validate_memory(make_config(start={"kind": "random"}), 3_000_000)
+    monkeypatch.setattr(start, "get_memory", lambda: 1_000)
+    lines = []
+    with pytest.raises(ValueError, match=remedy):
+        fit(make_config(**change), planted.catalogue, planted.interactions, lines.append)
+    assert not lines
 
 
 def test_only_the_most_taken_are_learnt_from(planted):
-    config = make_config(training={"epochs": 0})
-    config = dataclasses.replace(
-        config, new_items=dataclasses.replace(config.new_items, landmarks=5)
-    )
-    train = planted.interactions.train.tolil()
-    train[:, 8] = 0
-    interactions = dataclasses.replace(planted.interactions, train=train.tocsr())
-    result = fit(config, planted.catalogue, interactions)
-    assert np.isfinite(result.model.user_tower.query.numpy()).all()
+    counts = np.array([0.0, 3, 1, 3, 2, 3])
+    assert _choose_landmarks(counts, 9).tolist() == [1, 2, 3, 4, 5]
+    assert _choose_landmarks(counts, 2).tolist() == [1, 3]
+    assert _choose_landmarks(counts, 4).tolist() == [1, 3, 4, 5]
     with pytest.raises(ValueError, match=r"landmarks.*Received: 0"):
-        dataclasses.replace(config.new_items, landmarks=0).validate()
+        dataclasses.replace(make_config().new_items, landmarks=0).validate()
+
+
+def test_new_items_in_blocks_get_the_place_that_they_get_at_once(planted, monkeypatch):
+    known = planted.interactions.known.tolil()
+    new = np.array([4, 8, 21])
+    known[:, new] = 0
+    known, config = known.tocsr(), make_config(training={"epochs": 0})
+    distributions, _ = compute_distributions(config, planted.catalogue, None)
+    models = []
+    for block in (20_000, 1):
+        monkeypatch.setattr(new_items, "_BLOCK", block)
+        model = make_started_model(config, planted.catalogue, known, distributions)
+        place_new_items(model, planted.catalogue, known, new)
+        models.append(model)
+    for one, other in zip(*(model.weights for model in models), strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=2e-4)
+
+
+def test_nobody_with_two_items_leaves_the_scale_as_it_is(planted):
+    config = make_config(start={"kind": "random"}, training={"epochs": 0})
+    alone = scipy.sparse.csr_matrix(np.eye(60, NUM_ITEMS, dtype=np.float32))
+    distributions, _ = compute_distributions(config, planted.catalogue, None)
+    model = make_started_model(config, planted.catalogue, alone, distributions)
+    assert scale_to_logits(model, alone) == 1.0
+
+
+def test_without_interactions_there_are_no_smooth_vectors():
+    empty = scipy.sparse.csr_matrix((5, 7), dtype=np.float32)
+    assert compute_smooth_vectors(empty, 3).shape == (7, 0)
+    one = scipy.sparse.csr_matrix(np.ones((1, 7), np.float32))
+    assert compute_smooth_vectors(one, 3).shape == (7, 0)
+
+
+def test_validation_asks_the_users_that_it_is_to_ask(planted):
+    data = planted.interactions
+    assert len(_choose_users(data.train, data.validation, None)) == 60
+    some = _choose_users(data.train, data.validation, 7)
+    assert len(set(some)) == 7 and some[0] == 0 and some[-1] == 59
+    config = make_config(training={"epochs": 1, "validation_users": 7})
+    result = fit(config, planted.catalogue, planted.interactions)
+    # Recall of seven users with two items each is a multiple of a fourteenth.
+    first = result.history["validation"]["recall_at_20"][0] * 14
+    assert first == pytest.approx(round(first))

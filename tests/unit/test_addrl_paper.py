@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.sparse
 import tensorflow as tf
 from addrl_data import CHUNK_DIM, NUM_ITEMS, NUM_USERS, make_config
 
@@ -12,6 +13,7 @@ from addrl_keras.attach import attach_items
 from addrl_keras.layers.retrieval import SOFTPLUS, AttributeTopK, score_chunks
 from addrl_keras.metrics.ranking import compute_ranking_metrics
 from addrl_keras.paper.batches import TripleBatches, draw_negatives
+from addrl_keras.paper.rows import Rows
 from addrl_keras.paper.towers import PaperTowers, compute_scores
 from addrl_keras.saving import load_fit_result, write_fit_result
 
@@ -75,6 +77,23 @@ def test_terms_do_not_hang_on_a_modality_that_items_lack(planted):
     before = fused.numpy()[lacks]
     towers.projections[0].assign(5.0 * towers.projections[0])
     np.testing.assert_allclose(towers.compute_items()[1].numpy()[lacks], before, atol=1e-6)
+
+
+def test_rows_are_projected_alike_sparse_and_dense():
+    generator = np.random.default_rng(0)
+    dense = generator.random((7, 5)) * (generator.random((7, 5)) < 0.5)
+    dense[3] = 0.0
+    sparse = scipy.sparse.csc_matrix(dense).tocsr()
+    kernel = tf.Variable(generator.standard_normal((5, 4)), dtype=tf.float32)
+    found = []
+    for features in (dense, sparse):
+        with tf.GradientTape() as tape:
+            projected = Rows(features).project(kernel)
+            loss = tf.reduce_sum(projected**3)
+        found.append((projected.numpy(), tape.gradient(loss, kernel).numpy()))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    assert not found[1][0][3].any()
 
 
 def test_the_score_is_a_sum_of_softplus_over_chunks():

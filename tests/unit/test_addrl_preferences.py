@@ -11,6 +11,7 @@ import tensorflow_recommenders as tfrs
 from addrl_data import NUM_ITEMS, make_config
 
 from addrl_keras import fit
+from addrl_keras.content import compute_distributions
 from addrl_keras.losses.distillation import distillation
 from addrl_keras.losses.preference import history_softmax, history_softmax_of_pairs
 from addrl_keras.losses.sampled import in_batch_softmax, sampled_softmax
@@ -18,6 +19,8 @@ from addrl_keras.model import AdDrl, ModelShape
 from addrl_keras.optimizers import TableAdam
 from addrl_keras.pairs import MemoryIndex, MemoryMatrix, Pairs
 from addrl_keras.preferences import get_kind, list_kinds
+from addrl_keras.start import make_started_model
+from addrl_keras.training import UserBatches
 from addrl_keras.training_step import Step, make_frozen
 
 QUICK = {"intra": 0.0, "inter": 0.0, "value": 0.0}
@@ -96,6 +99,26 @@ class TestScores:
             gradients.append(tf.convert_to_tensor(tape.gradient(loss, tower.query.value)))
         np.testing.assert_allclose(*users, atol=1e-5)
         np.testing.assert_allclose(*gradients, atol=1e-4)
+
+    def test_a_step_is_the_same_whichever_way_is_taken(self, planted):
+        train = planted.interactions.train
+        batch = UserBatches(train, 16, 0)[0][0]
+        weights = []
+        for changes in ({}, {"has_long_histories": False}):
+            model = make_started_model(
+                make_config(),
+                planted.catalogue,
+                train,
+                compute_distributions(make_config(), planted.catalogue, None)[0],
+            )
+            model.prepare_training(train)
+            model._frozen = dataclasses.replace(model._frozen, **changes)
+            model.compile(optimizer=TableAdam(0.01))
+            for _ in range(2):
+                model.train_step(batch)
+            weights.append(model.get_weights())
+        for one, other in zip(*weights, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-4)
 
     def test_the_way_that_is_shorter_is_taken(self):
         model = AdDrl(make_config(), ModelShape(NUM_ITEMS, 6, (3, 4, 12)))

@@ -10,8 +10,8 @@ from tfx_pipeline.commands import parser, workspace
 from tfx_pipeline.commands.errors import CommandError
 
 QUICK = ("most_popular", "item_knn", "ease")
-# Spelt out, as a parser must not wait for what they are made of; a test holds them equal.
 ALL = "all"
+# Spelt out, as a parser must not wait for what they are made of; a test holds them equal.
 MODELS = ("addrl", *QUICK, "content_blend", "tfrs_two_tower", "keras_rs_two_tower")
 
 
@@ -27,8 +27,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     add.add_argument(
         "--model",
         choices=(*MODELS, ALL),
-        help=f"only this one, or {ALL} (default: addrl and the quick baselines, "
-        f"{', '.join(QUICK)})",
+        help=f"only this one, or {ALL}, which trains two-towers and takes long (default: addrl "
+        f"and the quick baselines, {', '.join(QUICK)})",
     )
     add.add_argument("--json", action="store_true", help="one JSON document")
     return add
