@@ -15,7 +15,6 @@ import argparse
 import dataclasses
 import json
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.curves import find_median_time, find_time
 from benchmarks.fitted import Data, load_data
 from benchmarks.provenance import ROOT, make_provenance, write_result
 
@@ -100,18 +100,6 @@ def measure_own(data: Data) -> list[dict[str, float]]:
         progress=look,
     )
     return points
-
-
-def find_time(points: list[dict[str, float]], recall: float) -> float | None:
-    """The seconds after which a curve is at least at `recall`; None where it never is."""
-    return next((p["seconds"] for p in points if p["recall_at_20"] >= recall), None)
-
-
-def find_median_time(curves: list[list[dict[str, float]]], recall: float) -> float | None:
-    """The median over curves of `find_time`; None where one of them never is there."""
-    times = [find_time(points, recall) for points in curves]
-    reached = [seconds for seconds in times if seconds is not None]
-    return statistics.median(reached) if len(reached) == len(curves) else None
 
 
 def compare(own: list[list[dict[str, float]]], peer: list[dict[str, float]]) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.curves import find_median_time, find_time
 from benchmarks.provenance import load_result
-from benchmarks.time_to_accuracy import find_median_time, find_time
 
 _STEPS = {
     "softmax": "softmax over the catalogue",
