@@ -56,9 +56,10 @@ def make_growth() -> str:
     """What training costs as one of users, items and interactions grows."""
     result = load_result("growth")
     lines = [
-        "| times | items | users | interactions | start | an epoch, softmax | sampled "
+        "| times | items | users | interactions | start | new items, placed in "
+        "| an epoch, softmax | sampled "
         "| peak memory, softmax | sampled | Recall@20 of the start | softmax | sampled |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     sizes: dict[tuple[str, int], dict[str, Any]] = {}
     for case in result["cases"]:
@@ -69,6 +70,7 @@ def make_growth() -> str:
         interactions = f"{sampled['interactions']:,}" if "interactions" in sampled else "?"
         figures = [
             _get(sampled, "seconds", "start", "{:.0f} s"),
+            f"{sampled.get('new_items', 0):,}, {_get(sampled, 'seconds', 'placing', '{:.0f} s')}",
             _get(full, "seconds", "epoch", "{:.1f} s"),
             _get(sampled, "seconds", "epoch", "{:.1f} s"),
             _get(full, "gib", "peak", "{:.1f} GiB"),
