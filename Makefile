@@ -37,7 +37,7 @@ bench: bootstrap ## Measure what is served, beside the baselines; rewrite the fi
 
 bench-accuracy: bootstrap ## All systems and ablations on three data sets (DATA/hm, DATA/amazon_toys); hours
 	@$(VENV)/addrl run movielens --no-baselines
-	@$(VENV)/addrl run hm --data "$(DATA)/hm" --no-baselines
+	@$(VENV)/addrl run hm --data "$(or $(DATA),$(error Name the folder with the source files of hm and toys: make bench-accuracy DATA=dir))/hm" --no-baselines
 	@$(VENV)/addrl run toys --data "$(DATA)/amazon_toys" --no-baselines
 	@for preset in movielens hm toys; do \
 		$(VENV)/python -m benchmarks.accuracy $$preset || exit 1; done
@@ -45,7 +45,7 @@ bench-accuracy: bootstrap ## All systems and ablations on three data sets (DATA/
 
 bench-training: bootstrap ## Steps, growth, and with PEER=MMREC PEER_PYTHON=python time to its accuracy; an hour
 	@$(VENV)/addrl run movielens --no-baselines
-	@$(VENV)/addrl run hm --data "$(DATA)/hm" --no-baselines
+	@$(VENV)/addrl run hm --data "$(or $(DATA),$(error Name the folder with the source files of hm and toys: make bench-training DATA=dir))/hm" --no-baselines
 	@$(VENV)/addrl run toys --data "$(DATA)/amazon_toys" --no-baselines
 	@$(if $(PEER),$(VENV)/python -m benchmarks.time_to_accuracy hm --peer "$(PEER)" \
 		--peer-python "$(or $(PEER_PYTHON),$(error Name an interpreter that has PyTorch: PEER_PYTHON=python))")
