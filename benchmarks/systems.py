@@ -74,12 +74,11 @@ def _make_own(data: Data, config: Config, catalogue: Catalogue, repeats: bool = 
 
 
 def _make_baseline(data: Data, name: str) -> System:
-    from addrl_keras.baselines import LEARNT, Content, make_candidates, tune
+    from addrl_keras.baselines import LEARNT, Content, choose_baseline
 
     def recommend(seed: int) -> np.ndarray:
         content = Content(data.catalogue, data.config.start)
-        candidates = make_candidates(name, data.catalogue.num_items, content, seed)
-        baseline = tune(candidates, data.interactions, K)
+        baseline = choose_baseline(name, data.interactions, K, content, seed)
         print(f"{name}: {baseline.hyperparameters}", flush=True)
         users, ranked = ranking.rank_users(
             baseline.score, data.interactions.known, data.test, K, pass_users=True

@@ -16,6 +16,7 @@ from addrl_keras.baselines import (
     KerasRsTwoTower,
     MostPopular,
     TfrsTwoTower,
+    choose_baseline,
     compute_ease_weights,
     evaluate_baselines,
     make_candidates,
@@ -24,6 +25,7 @@ from addrl_keras.baselines import (
 from addrl_keras.baselines.ease import compute_user_weighted_gram
 from addrl_keras.baselines.item_knn import compute_similarity, keep_neighbours
 from addrl_keras.baselines.tuning import LARGE_CATALOGUE
+from addrl_keras.baselines.user_two_tower import UserTwoTower
 from addrl_keras.catalogue import Interactions, binarize
 from addrl_keras.metrics.ranking import compute_ranking_metrics
 
@@ -262,8 +264,21 @@ def test_the_keras_rs_two_tower_scores_what_its_own_layer_retrieves(planted):
 
 
 @pytest.mark.parametrize("name", LEARNT)
-def test_the_grids_of_what_is_learnt_carry_the_seed(name):
-    candidates = make_candidates(name, 10, seed=7)
-    assert {candidate.seed for candidate in candidates} == {7}
-    chosen = [tuple(candidate.hyperparameters.values()) for candidate in candidates]
-    assert len(set(chosen)) == len(chosen) > 1
+def test_the_options_of_what_is_learnt_are_chosen_one_after_the_other(planted, name, monkeypatch):
+    interactions, _ = planted
+    tried = []
+
+    def validate(self, interactions, k):
+        tried.append(self)
+        figure = self.dim / 1000 - abs(self.learning_rate - 0.1) - self.batch_size / 1e6
+        return figure, dataclasses.replace(self, epochs=1)
+
+    monkeypatch.setattr(UserTwoTower, "validate", validate)
+    monkeypatch.setattr(UserTwoTower, "fit", lambda self, known: self)
+    chosen = choose_baseline(name, interactions, seed=7)
+    assert {each.seed for each in tried} == {7}
+    assert len({tuple(each.hyperparameters.items()) for each in tried}) == len(tried)
+    widest = max(each.dim for each in tried)
+    assert (chosen.dim, chosen.learning_rate, chosen.epochs) == (widest, 0.1, 1)
+    # A grid of all against all would have tried the narrow ones with the other rate too.
+    assert {each.dim for each in tried if each.learning_rate != 0.1} == {widest}
