@@ -67,9 +67,8 @@ def place_new_items(
     self_weight = model.config.new_items.self_weight * np.abs(columns).sum(axis=0).mean()
     usual = _compute_sizes(known[:, old], columns)
     np.fill_diagonal(columns, self_weight)
-    for start in range(0, len(new), _BLOCK):
-        block = new[start : start + _BLOCK]
-        alpha = compute_coefficients(model.config, catalogue, old, block)
+    for part, alpha in iterate_coefficients(model.config, catalogue, old, new):
+        block = new[part]
         placed = columns @ alpha
         placed *= _compute_cap(_compute_sizes(known[:, old], placed), usual)
         rest = placed - query[old, :-width] @ items[block, :-width].T
@@ -108,26 +107,39 @@ def _compute_cap(sizes: np.ndarray, usual: np.ndarray) -> np.ndarray:
     return np.minimum(1.0, np.divide(limit, sizes, out=np.ones_like(sizes), where=sizes > 0))
 
 
-def compute_coefficients(
-    config: Config, catalogue: Catalogue, old: np.ndarray, new: np.ndarray
-) -> np.ndarray:
-    """Computes `alpha`, how much each old item counts for each new one.
+def iterate_coefficients(
+    config: Config, catalogue: Catalogue, old: np.ndarray, new: np.ndarray, block: int = _BLOCK
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Computes `alpha`, how much each old item counts for each new one, block by block.
 
     Args:
         config: Its `new_items`.
         catalogue: All items.
         old: Int `[num_old]`, the items to learn from.
         new: Int `[num_new]`, the items to place.
+        block: New items at once, at most.
 
-    Returns:
-        Float32 `[num_old, num_new]`; a column of zeros for an item of which nothing is known.
+    Yields:
+        Indices into `new`, and their coefficients, float32 `[num_old, num_indices]`; every new item
+        is in one block. A column of zeros is an item of which nothing is known.
     """
-    alpha = np.zeros((len(old), len(new)), np.float32)
+    unknown = np.ones(len(new), bool)
     # Old items must be compared by what the new one has, or one of which little is known would be
     # as like to many items as these, by all that is known of them, are not like each other.
     for same, evidence in group_by_evidence(config, catalogue, old, new):
-        alpha[:, same] = _solve(config.new_items, evidence, old, new[same])
-    return alpha
+        unknown[same] = False
+        factor = _factor_kernel(config.new_items, evidence, old)
+        for part in _cut(same, block):
+            sides = [(weight, rows[old], rows[new[part]]) for weight, rows in evidence]
+            to_new = compute_kernel(sides, config.new_items.power)
+            yield part, scipy.linalg.cho_solve(factor, to_new)
+    for part in _cut(np.flatnonzero(unknown), block):
+        yield part, np.zeros((len(old), len(part)), np.float32)
+
+
+def _cut(indices: np.ndarray, block: int) -> Iterator[np.ndarray]:
+    for start in range(0, len(indices), block):
+        yield indices[start : start + block]
 
 
 def group_by_evidence(
@@ -157,19 +169,15 @@ def group_by_evidence(
             yield np.flatnonzero((present == pattern).all(axis=1)), shared
 
 
-def _solve(
-    settings: NewItemsConfig,
-    evidence: Sequence[tuple[float, Features]],
-    old: np.ndarray,
-    new: np.ndarray,
-) -> np.ndarray:
-    """Solves for new items that all have the same evidence, `[num_old, num_new]`."""
+def _factor_kernel(
+    settings: NewItemsConfig, evidence: Sequence[tuple[float, Features]], old: np.ndarray
+) -> tuple[np.ndarray, bool]:
+    """Factors `K + ridge I` of the old items, as `scipy.linalg.cho_solve` takes it."""
     kernel = compute_kernel([(w, rows[old], rows[old]) for w, rows in evidence], settings.power)
     kernel[np.diag_indices_from(kernel)] += np.float32(settings.ridge)
-    to_new = compute_kernel([(w, rows[old], rows[new]) for w, rows in evidence], settings.power)
     for _ in range(_ATTEMPTS):
         try:
-            return scipy.linalg.solve(kernel, to_new, assume_a="pos")
+            return scipy.linalg.cho_factor(kernel)
         except scipy.linalg.LinAlgError:
             # Cosines below 0 count as 0, which can leave a negative eigenvalue: more ridge.
             kernel[np.diag_indices_from(kernel)] *= 2.0

@@ -11,7 +11,7 @@ from addrl_keras import Recommender, fit
 from addrl_keras.attach import attach_items
 from addrl_keras.catalogue import AttributeValues, Catalogue, Interactions
 from addrl_keras.config import NewItemsConfig
-from addrl_keras.new_items import compute_coefficients, compute_kernel, get_evidence_weights
+from addrl_keras.new_items import compute_kernel, get_evidence_weights, iterate_coefficients
 from addrl_keras.saving import load_fit_result, write_fit_result
 
 # Held out of training; one without words, one of which only the genre is known.
@@ -85,11 +85,39 @@ class TestKernel:
         assert get_evidence_weights(config) == (("title", 2.0),)
 
 
+def compute_coefficients(catalogue, new, block=100):
+    alpha = np.full((NUM_ITEMS, len(new)), np.nan, np.float32)
+    for part, columns in iterate_coefficients(
+        make_config(), catalogue, np.arange(NUM_ITEMS), new, block
+    ):
+        assert len(part) <= block
+        alpha[:, part] = columns
+    return alpha
+
+
+def test_blocks_change_no_coefficient_and_leave_no_item_out(planted):
+    catalogue, again = planted.catalogue, np.arange(9)
+    catalogue = dataclasses.replace(
+        catalogue,
+        values={
+            name: AttributeValues(part.names, scipy.sparse.csr_matrix(part.matrix.shape))
+            for name, part in catalogue.values.items()
+        },
+        features={
+            name: scipy.sparse.vstack([rows[:5], scipy.sparse.csr_matrix(rows[5:].shape)]).tocsr()
+            for name, rows in catalogue.features.items()
+        },
+    )
+    whole = compute_coefficients(catalogue, again)
+    assert np.abs(whole[:, :5]).max(axis=0).min() > 0 and not whole[:, 5:].any()
+    np.testing.assert_allclose(compute_coefficients(catalogue, again, 2), whole, atol=1e-5)
+
+
 def test_a_twin_counts_more_than_any_other_item(planted):
     catalogue = planted.catalogue
     twins = take_items(catalogue, [*range(NUM_ITEMS), 8])
     twins = dataclasses.replace(twins, item_ids=(*catalogue.item_ids, "twin"))
-    alpha = compute_coefficients(make_config(), twins, np.arange(NUM_ITEMS), np.array([NUM_ITEMS]))
+    alpha = compute_coefficients(twins, np.array([NUM_ITEMS]))
     assert alpha.shape == (NUM_ITEMS, 1)
     assert alpha[:, 0].argmax() == 8
 
@@ -116,9 +144,7 @@ def test_an_item_of_which_little_is_known_is_a_mean_of_its_like_and_no_more(plan
         },
         {name: only_old(features) for name, features in catalogue.features.items()},
     )
-    alpha = compute_coefficients(
-        make_config(), catalogue, np.arange(NUM_ITEMS), np.array([NUM_ITEMS])
-    )[:, 0]
+    alpha = compute_coefficients(catalogue, np.array([NUM_ITEMS]))[:, 0]
     assert 0.3 < alpha.sum() < 1.5
     alike = (genre.matrix[:NUM_ITEMS] @ genre.matrix[8].T).toarray().ravel() > 0
     assert alpha[alike].sum() > np.abs(alpha[~alike]).sum()
