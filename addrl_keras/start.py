@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
-
 import keras
 import numpy as np
 import scipy.optimize
@@ -16,11 +13,10 @@ from addrl_keras.catalogue import Catalogue
 from addrl_keras.config import Config
 from addrl_keras.factored import FactoredWeights, compute_factored_teacher
 from addrl_keras.losses.preference import history_softmax
+from addrl_keras.memory import find_shortage
 from addrl_keras.model import AdDrl, ModelShape
 from addrl_keras.teacher import compute_teacher
 
-# Matrices of items by items that are in memory at once while a dense teacher is taken apart.
-_DENSE_MATRICES = 4
 # Scores that the size of the logits is chosen on, at most.
 _SCORES = 2**24
 
@@ -76,23 +72,12 @@ def validate_memory(config: Config, num_items: int) -> None:
         remedies.append("start.kind to 'factored', start.blend to item_knn, spectral or both")
     if config.losses.preference_kind == "distillation":
         remedies.append("losses.preference_kind to 'sampled_softmax'")
-    needed, there = _DENSE_MATRICES * 4 * num_items**2, get_memory()
-    if remedies and needed > there:
+    shortage = find_shortage(num_items) if remedies else ""
+    if shortage:
         raise ValueError(
-            "The closed-form teacher forms matrices of items by items, about "
-            f"{needed / 2**30:,.0f} GiB at once, and the machine has {there / 2**30:,.0f}. "
-            f"Set {' and '.join(remedies)}. Received: {num_items:,} items"
+            f"The closed-form teacher forms {shortage}. Set {' and '.join(remedies)}. "
+            f"Received: {num_items:,} items"
         )
-
-
-def get_memory() -> int:
-    """Gets the bytes of memory that this process may have: the machine's, or its container's."""
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        limit = pathlib.Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-    except OSError:
-        return there
-    return min(there, int(limit)) if limit.isdecimal() else there
 
 
 def _start_at_random(model: AdDrl, history: scipy.sparse.csr_matrix) -> None:

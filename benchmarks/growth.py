@@ -1,6 +1,6 @@
 """How the cost of training grows with users, items and interactions, on planted data.
 
-    python -m benchmarks.growth               # writes results/growth.json; an hour
+    python -m benchmarks.growth               # writes results/growth.json
     python -m benchmarks.growth --largest 10  # leaves out what is 100 times as large
 
 A catalogue of 10,000 items, 2,000 users and 20 interactions each; then one of the three is 10 and
@@ -29,6 +29,7 @@ BASE = {"num_items": 10_000, "num_users": 2_000, "per_user": 20}
 AXES = {"items": "num_items", "users": "num_users", "interactions": "per_user"}
 KINDS = ("softmax", "sampled_softmax")
 EPOCHS = 2
+CANDIDATES = 1024
 _NUM_VALUES = (10, 20, 50)
 _ITEMS_PER_CLUSTER = 50
 _TEST_USERS = 1_000
@@ -142,7 +143,7 @@ def make_config(kind: str) -> Any:
             spectral_rank=64,
         ),
         model=ModelConfig(residual_dim=64, memory_size=32),
-        losses=LossConfig(preference_kind=kind, num_negatives=1024),
+        losses=LossConfig(preference_kind=kind, num_negatives=CANDIDATES),
         training=TrainingConfig(learning_rate=1e-3, epochs=EPOCHS),
         new_items=NewItemsConfig(landmarks=1_000),
     )

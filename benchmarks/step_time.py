@@ -35,7 +35,7 @@ STEPS = {
     "in_batch_softmax": ("in_batch_softmax", True),
     "bpr": ("bpr", True),
 }
-_NEGATIVES = {"sampled_softmax": 1024, "bpr": 8}
+NEGATIVES = {"sampled_softmax": 1024, "bpr": 8}
 
 
 def measure(preset: str, data: Data) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def prepare(data: Data, kind: str, with_memory: bool) -> tuple[Any, Any]:
         data.config,
         start=dataclasses.replace(data.config.start, kind="random"),
         losses=dataclasses.replace(
-            data.config.losses, preference_kind=kind, num_negatives=_NEGATIVES.get(kind, 1)
+            data.config.losses, preference_kind=kind, num_negatives=NEGATIVES.get(kind, 1)
         ),
         model=dataclasses.replace(
             data.config.model, memory_size=data.config.model.memory_size if with_memory else 0
@@ -141,7 +141,8 @@ def make_floor(model: Any, with_histories: bool, repeats: int = 15) -> Callable[
     """Makes what times the bare products: a function that returns the median seconds.
 
     Args:
-        model: Whose shapes they have. A loss that samples has its candidates for items.
+        model: Whose shapes they have. A loss that samples has its candidates for items; of BPR,
+            where every row has its own, the products are as many but share them.
         with_histories: Whether the products with the histories are among them.
         repeats: Times that the products are run at a call.
     """

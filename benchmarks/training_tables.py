@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.curves import find_median_time, find_time
+from benchmarks.growth import CANDIDATES, EPOCHS
 from benchmarks.provenance import load_result
+from benchmarks.step_time import NEGATIVES
 
 _STEPS = {
     "softmax": "softmax over the catalogue",
     "softmax_without_memory": "softmax, without a memory",
-    "sampled_softmax": "sampled softmax, 1,024",
+    "sampled_softmax": f"sampled softmax, {NEGATIVES['sampled_softmax']:,}",
     "in_batch_softmax": "in-batch softmax",
-    "bpr": "bpr, 8",
+    "bpr": f"BPR, {NEGATIVES['bpr']}",
 }
 
 
@@ -84,10 +86,11 @@ def make_growth() -> str:
             f"{' | '.join(figures)} |"
         )
     note = (
-        'Planted data, `start.kind = "factored"`, 2 epochs of batches of 256 users, sampled '
-        "softmax with 1,024 candidates; each case in a process of its own, of whose memory "
-        f"TensorFlow takes half a GiB. On {result['provenance']['cores']} of the cores. Commit "
-        f"{result['provenance']['commit']}; {result['provenance']['machine']}."
+        f'Planted data, `start.kind = "factored"`, {EPOCHS} epochs of batches of 256 users, '
+        f"sampled softmax with {CANDIDATES:,} candidates; each case in a process of its own, of "
+        f"whose memory TensorFlow takes half a GiB. On {result['provenance']['cores']} of the "
+        f"cores. Commit {result['provenance']['commit']}; "
+        f"{result['provenance']['machine']}."
     )
     return "\n".join([*lines, "", note])
 

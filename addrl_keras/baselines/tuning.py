@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from addrl_keras.baselines.tfrs_two_tower import TfrsTwoTower
 from addrl_keras.baselines.user_two_tower import UserTwoTower
 from addrl_keras.catalogue import Catalogue, Interactions
 from addrl_keras.config import StartConfig
+from addrl_keras.memory import find_shortage
 from addrl_keras.metrics.ranking import (
     compute_ndcg_at_k,
     compute_recall_at_k,
@@ -29,6 +30,7 @@ from addrl_keras.metrics.ranking import (
     rank_users,
 )
 
+Progress = Callable[[str], None]
 RIDGES = (30.0, 100.0, 200.0, 300.0, 500.0)
 WEIGHTED_RIDGES = (10.0, 30.0, 100.0)
 # Above so many items one fit takes minutes where it takes seconds below, and the optimum is flat.
@@ -38,6 +40,8 @@ LARGE_CATALOGUE = 8000
 # What every run is compared with, in seconds; the others are fitted on request.
 QUICK = ("most_popular", "item_knn", "ease")
 BASELINES = (*QUICK, "content_blend", "tfrs_two_tower", "keras_rs_two_tower")
+# Those that form matrices of items by items.
+_DENSE = ("ease", "content_blend")
 # Those that gradients train, whose result hangs on a seed, and what is tried of each option. They
 # take minutes a fit, so options are chosen one after the other, and not all against all.
 _LEARNT: dict[str, tuple[type[UserTwoTower], dict[str, tuple[Any, ...]]]] = {
@@ -169,8 +173,11 @@ def evaluate_baselines(
     slices: Mapping[str, Mapping[str, np.ndarray]] | None = None,
     names: Iterable[str] = QUICK,
     content: Content | None = None,
+    progress: Progress = lambda line: None,
 ) -> dict[str, dict[str, Any]]:
     """Tunes each baseline on validation and measures it on test.
+
+    A baseline whose matrices the machine cannot hold is left out.
 
     Args:
         interactions: What the baselines are chosen and fitted on.
@@ -179,6 +186,7 @@ def evaluate_baselines(
         slices: For each attribute and value, bool `[num_items]`: the items that have it.
         names: Which of `BASELINES`.
         content: Needed by `content_blend`.
+        progress: Called with a line for each that is left out.
 
     Returns:
         By name: `recall_at_K`, `ndcg_at_K`, `num_users`, `hyperparameters`, `seconds`, and
@@ -188,6 +196,10 @@ def evaluate_baselines(
     results: dict[str, dict[str, Any]] = {}
     for name in names:
         start = time.monotonic()
+        shortage = find_shortage(test.shape[1]) if name in _DENSE else ""
+        if shortage:
+            progress(f"{name} is left out: it forms {shortage}")
+            continue
         baseline = choose_baseline(name, interactions, k, content)
         results[name] = {
             **_measure(baseline, interactions.known, test, k, slices or {}),

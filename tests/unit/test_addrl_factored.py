@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 from addrl_data import NUM_ITEMS, make_config
 
-from addrl_keras import closed_form, fit, new_items, start
+from addrl_keras import closed_form, fit, memory, new_items
 from addrl_keras.callbacks import _choose_users
 from addrl_keras.config import StartConfig
 from addrl_keras.content import compute_distributions
@@ -169,7 +169,7 @@ def test_a_teacher_that_does_not_fit_is_refused_before_anything_is_fitted(
         validate_memory(make_config(**change), 3_000_000)
     validate_memory(make_config(**change), 1_000)
     validate_memory(make_config(start={"kind": "random"}), 3_000_000)
-    monkeypatch.setattr(start, "get_memory", lambda: 1_000)
+    monkeypatch.setattr(memory, "get_memory", lambda: 1_000)
     lines = []
     with pytest.raises(ValueError, match=remedy):
         fit(make_config(**change), planted.catalogue, planted.interactions, lines.append)

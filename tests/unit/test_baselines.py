@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+from addrl_keras import memory
 from addrl_keras.baselines import (
     EASE,
     LEARNT,
@@ -177,6 +178,18 @@ def test_baselines_find_the_planted_groups(planted):
         assert mean == pytest.approx(results[name]["recall_at_5"], abs=0.02)
     assert results["ease"]["hyperparameters"]["ridge"] > 0
     assert json.loads(json.dumps(results)) == results
+
+
+def test_what_the_machine_cannot_hold_is_left_out_by_name(planted, monkeypatch):
+    interactions, test = planted
+    monkeypatch.setattr(memory, "get_memory", lambda: 5_000)
+    lines = []
+    results = evaluate_baselines(interactions, test, k=5, progress=lines.append)
+    assert set(results) == {"most_popular", "item_knn"}
+    assert lines == [
+        "ease is left out: it forms matrices of items by items, of 20 items about 0 GiB at once, "
+        "and the machine has 0"
+    ]
 
 
 def test_large_catalogues_have_coarser_grids():

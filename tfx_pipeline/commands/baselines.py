@@ -40,7 +40,8 @@ def load_baselines(
         config: The pipeline's configuration.
         place: The folder of the preset, with the canonical tables.
         slices: Values by attribute to measure the baselines on, besides all items.
-        report: Called with a line before anything is computed.
+        report: Called with a line before anything is computed, and for each baseline that is left
+            out because the machine cannot hold its matrices.
         names: Which baselines.
 
     Returns:
@@ -61,9 +62,9 @@ def load_baselines(
     missing = [name for name in names if name not in found or name == CONTENT_BLEND]
     if missing:
         report("measuring the baselines ...")
-        found = {**found, **_measure(config, place, slices, missing)}
+        found = {**found, **_measure(config, place, slices, missing, report)}
         workspace.write_json(place.baselines, {"fingerprint": fingerprint, "baselines": found})
-    return {name: found[name] for name in names}
+    return {name: found[name] for name in names if name in found}
 
 
 def _measure(
@@ -71,6 +72,7 @@ def _measure(
     place: workspace.Workspace,
     slices: Mapping[str, Sequence[str]],
     names: Sequence[str],
+    report: Callable[[str], None],
 ) -> dict[str, Any]:
     items = _load_table(place, "items")
     order = np.argsort(np.array(items["item_id"], dtype=object))
@@ -82,7 +84,7 @@ def _measure(
         for name, values in slices.items()
     }
     content = _load_content(config, place, item_ids) if CONTENT_BLEND in names else None
-    return evaluate_baselines(interactions, test, config.k, members, names, content)
+    return evaluate_baselines(interactions, test, config.k, members, names, content, report)
 
 
 def _load_content(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
 from tfx_pipeline.commands import parser, workspace
@@ -54,12 +55,16 @@ def run(options: argparse.Namespace) -> int:
     if options.model != "addrl":
         chosen = metrics.choose_slices(config, slices)
         names = {None: QUICK, ALL: MODELS[1:]}.get(options.model, (options.model,))
-        found = baselines.load_baselines(config, place, chosen, names=names)
+        found = baselines.load_baselines(config, place, chosen, _report, names)
     if options.json:
         print(json.dumps({**({"addrl": own} if shows_own else {}), **found}, indent=2))
         return 0
     _print(config, own if shows_own else None, slices if shows_own else {}, found)
     return 0
+
+
+def _report(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _print(config: Any, own: Any, slices: Any, found: Any) -> None:
