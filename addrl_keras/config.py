@@ -280,7 +280,6 @@ class ModelConfig:
         user_embedding: Adds a free embedding per known user to the user tower.
         target_strength: How strongly a wanted value (`attribute_targets`) acts: the boost of an
             item that has the value, in standard deviations of the user's scores over the catalogue.
-        evidence: Number of past items that `explain` returns.
     """
 
     chunk_dim: int = 32
@@ -289,7 +288,6 @@ class ModelConfig:
     fusion: str = "attention"
     user_embedding: bool = False
     target_strength: float = 2.0
-    evidence: int = 5
 
     def validate(self) -> None:
         """Raises `ValueError` that names the field, the value received and what is allowed."""
@@ -298,7 +296,6 @@ class ModelConfig:
         _validate_range("model", "memory_size", self.memory_size, 0)
         _validate_choice("model", "fusion", self.fusion, ("attention", "uniform"))
         _validate_range("model", "target_strength", self.target_strength, 0.0)
-        _validate_range("model", "evidence", self.evidence, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -356,6 +353,8 @@ class TrainingConfig:
             the targets.
         validation_users: Of our recipe: users at most whose validation items are ranked after
             every epoch.
+        hold_users: Of our recipe: users at most on whose validation items the weights are chosen
+            that hold a list while a value is wanted; 0 leaves them all at 1.
         patience: Epochs without a better validation NDCG after which training stops; of the paper's
             recipe, looks at validation, one every five epochs.
         negatives: Of the paper's recipe: items drawn for each interaction, of which the hardest
@@ -372,6 +371,7 @@ class TrainingConfig:
     content_learning_rate: float = 5e-3
     keep_share: tuple[float, float] = (0.3, 0.7)
     validation_users: int = 20_000
+    hold_users: int = 1500
     patience: int = 4
     negatives: int = 8
     refit: bool = True
@@ -386,6 +386,7 @@ class TrainingConfig:
         _validate_range("training", "learning_rate", self.learning_rate, 0.0)
         _validate_range("training", "content_learning_rate", self.content_learning_rate, 0.0)
         _validate_range("training", "validation_users", self.validation_users, 1)
+        _validate_range("training", "hold_users", self.hold_users, 0)
         _validate_range("training", "patience", self.patience, 1)
         _validate_range("training", "negatives", self.negatives, 1)
         low, high = self.keep_share

@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras import ops
 
 from addrl_keras.config import PAPER, Config
-from addrl_keras.layers.retrieval import DOT, SOFTPLUS, score_chunks
+from addrl_keras.layers.retrieval import DOT, SOFTPLUS, score_chunks, score_parts
 from addrl_keras.pairs import Pairs
 from addrl_keras.preferences import get_kind
 from addrl_keras.towers import ItemTower, Memory, UserTower, compute_chunk_dims
@@ -176,10 +176,7 @@ class AdDrl(keras.Model):
         items = ops.convert_to_numpy(self.item_tower(None))
         query = self.user_tower.query.numpy()
         memory = None if self.memory is None else self.memory.compute_matrix()
-        lengths = np.maximum(np.diff(history.indptr), 1)
-        scaled = scipy.sparse.csr_matrix(
-            scipy.sparse.diags(lengths.astype(np.float32) ** -0.5) @ history, dtype=np.float32
-        )
+        scaled = _scale(history)
         parts = []
         for start in range(0, history.shape[0], batch_size):
             rows = slice(start, start + batch_size)
@@ -195,6 +192,24 @@ class AdDrl(keras.Model):
             parts.append(scores)
         return np.concatenate(parts)
 
+    def compute_parts(self, history: scipy.sparse.csr_matrix) -> np.ndarray:
+        """Computes what each chunk contributes to every score, all at once.
+
+        Args:
+            history: CSR `[num_users, num_items]`, 1 where the user has the item.
+
+        Returns:
+            Float32 `[num_users, num_chunks, num_items]`, in the order of the configuration's
+            `chunk_names`; their sum over the chunks is what `compute_scores` computes.
+        """
+        scaled = _scale(history)
+        items = tf.convert_to_tensor(self.item_tower(None))
+        vectors = tf.constant(scaled @ self.user_tower.query.numpy())
+        parts = score_parts(vectors, items, self.chunk_dims, self.score_kind)
+        if self.memory is not None:
+            parts.append((scaled @ self.memory.compute_matrix()).toarray())
+        return np.stack([ops.convert_to_numpy(part) for part in parts], axis=1)
+
     def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
@@ -208,3 +223,9 @@ class AdDrl(keras.Model):
             **{**config["shape"], "num_values": tuple(config["shape"]["num_values"])}
         )
         return cls(Config.from_dict(config["config"]), shape, name=config["name"])
+
+
+def _scale(history: scipy.sparse.csr_matrix) -> scipy.sparse.csr_matrix:
+    """Multiplies each history by `n^-1/2`."""
+    lengths = np.maximum(np.diff(history.indptr), 1).astype(np.float32)
+    return scipy.sparse.csr_matrix(scipy.sparse.diags(lengths**-0.5) @ history, dtype=np.float32)

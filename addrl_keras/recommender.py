@@ -11,13 +11,17 @@ import tensorflow as tf
 from addrl_keras import signatures
 from addrl_keras.checks import require
 from addrl_keras.layers.retrieval import AttributeTopK
-from addrl_keras.scoring import Scorer, compute_ranks
+from addrl_keras.profile import AttributeProfile
+from addrl_keras.scoring import Scorer, Steering, compute_ranks
 from addrl_keras.slices import EvaluationSlices
 from addrl_keras.steering import AttributeSteering, make_multi_hot, make_table
 from addrl_keras.training import FitResult
 from addrl_keras.users import UserEncoder, UserState, make_constant
 
 Tensor = Any
+# Known users that the population is described by, and those of them in a batch; fewer where the
+# catalogue is so large that there would be more scores than this.
+_USERS, _BATCH, _SCORES = 512, 32, 2**24
 
 
 class Recommender(tf.Module):
@@ -45,6 +49,9 @@ class Recommender(tf.Module):
         distributions = [weight.numpy() for weight in model.item_tower.distributions]
         self.steering = AttributeSteering(config, catalogue, distributions)
         self._scorer = Scorer(config, index, self._users, self.steering)
+        self._profile = AttributeProfile(config, index, self._scorer, self.steering)
+        self._population = make_constant(self._describe_population(len(self._users)))
+        self._hold_weights = make_constant(result.hold_weights)
         self._modality_weights = make_constant(result.modality_weights)
         rows = [catalogue.values[name].rows() for name in config.attribute_names]
         texts = [["|".join(row) for row in part] for part in rows]
@@ -61,6 +68,7 @@ class Recommender(tf.Module):
         attribute_weights: Tensor = None,
         attribute_targets: Tensor = None,
         attribute_filters: Tensor = None,
+        target_strength: Tensor = None,
     ) -> dict[str, Tensor]:
         """Ranks the catalogue for each user; what is None is neutral.
 
@@ -75,16 +83,19 @@ class Recommender(tf.Module):
             attribute_weights: Float `[batch, num_chunks]`, or a dict from chunk name to weight.
             attribute_targets: String `[batch, n]`, wanted values, `name=value`.
             attribute_filters: String `[batch, n]`, required values, `name=value`.
+            target_strength: Float `[batch]`, how much a wanted value counts, in standard deviations
+                of the user's scores; `model.target_strength` by default.
 
         Returns:
             `item_ids`, `scores` `[batch, k]`, `contributions` `[batch, k, num_chunks]`, which add
-            up to the scores, `contribution_names`, `attribute_values` `[batch, k, num_attributes]`
-            and `source` `[batch]`. Places for which no item is left have the id "" and the score
+            up to the scores, `average_contributions` `[batch, num_chunks]`, over the catalogue,
+            `contribution_names`, `attribute_values` `[batch, k, num_attributes]` and `source`
+            `[batch]`. Places for which no item is left have the id "" and the score
             -inf.
 
         Raises:
-            tf.errors.InvalidArgumentError: An unknown attribute or value, a weight that is not
-                finite, or a `k` that is not in 1..num_items. The message quotes it.
+            tf.errors.InvalidArgumentError: An unknown attribute or value, a weight or strength that
+                is not finite, or a `k` that is not in 1..num_items. The message quotes it.
         """
         inputs = self._make_inputs(
             "recommend",
@@ -96,18 +107,21 @@ class Recommender(tf.Module):
             attribute_weights=attribute_weights,
             attribute_targets=attribute_targets,
             attribute_filters=attribute_filters,
+            target_strength=target_strength,
         )
         k = self._validate_k(inputs["k"])
         user = self._users.resolve(inputs["user_id"], inputs["history_ids"])
         batch = tf.shape(inputs["user_id"])[0]
-        weights = self._validate_weights(inputs["attribute_weights"], batch)
+        steering = Steering(
+            self._validate_weights(inputs["attribute_weights"], batch),
+            self._parse_targets(inputs["attribute_targets"], batch),
+            self._validate_strength(inputs["target_strength"], batch),
+        )
         excluded = make_multi_hot(self._items.lookup(inputs["exclude_ids"]), self.num_items)
         seen = tf.where(inputs["exclude_seen"], user.seen, tf.zeros_like(user.seen))
         required = self.steering.parse("attribute_filters", inputs["attribute_filters"])
         allowed = (tf.maximum(excluded, seen) == 0) & self.steering.compute_allowed(required)
-        wanted = self.steering.parse("attribute_targets", inputs["attribute_targets"])
-        wanted = tf.broadcast_to(wanted, [batch, sum(self.steering.sizes)])
-        return {**self._rank(user, weights, wanted, allowed, k), "source": user.source}
+        return {**self._rank(user, steering, allowed, k), "source": user.source}
 
     def explain(
         self, user_id: Tensor, history_ids: Tensor = None, item_id: Tensor = None
@@ -120,10 +134,15 @@ class Recommender(tf.Module):
             item_id: String `[batch]`, which must be in the catalogue.
 
         Returns:
-            `score` `[batch]`, `contributions` `[batch, num_chunks]`, `contribution_names`,
-            `modality_weights` `[batch, num_chunks, num_modalities]`, `modality_names`,
-            `evidence_ids` `[batch, evidence]`: the past items that argue most for the item, and
-            `evidence_contributions` `[batch, evidence, num_chunks]`.
+            `score` `[batch]`, `contributions` and, over the catalogue, `average_contributions`
+            `[batch, num_chunks]`, `contribution_names`, `modality_weights` `[batch, num_chunks,
+            num_modalities]` and `modality_names`. `evidence_ids` `[batch, longest]`: the user's
+            past items, those that argue most for this one first, and `evidence_contributions`
+            `[batch, longest, num_chunks]`, which add up to the contributions (but for the
+            popularity prior, and for an embedding of the user's own). `attribute_values`
+            `[batch, num_attributes]`; of each the value that most of the history has,
+            `typical_values`, and the shares of history and catalogue that have it,
+            `history_shares` and `catalogue_shares`.
 
         Raises:
             ValueError: There is no `item_id`.
@@ -137,16 +156,49 @@ class Recommender(tf.Module):
         items = self._require_items(inputs["item_id"])
         user = self._users.resolve(inputs["user_id"], inputs["history_ids"])
         contributions = self._scorer.compute_contributions(user, items)
-        count = min(self.config.model.evidence, self.num_items)
-        totals, past, evidence = self._scorer.compute_evidence(user, items, count)
+        totals, past, evidence = self._scorer.compute_evidence(user, items)
         return {
             "score": tf.reduce_sum(contributions, axis=-1),
             "contributions": contributions,
+            "average_contributions": self._scorer.compute_averages(user),
             "modality_weights": tf.gather(self._modality_weights, items),
             "contribution_names": tf.constant(self.chunk_names),
             "modality_names": tf.constant(self.config.modality_names),
             "evidence_ids": self._name_items(totals, past),
             "evidence_contributions": evidence,
+            "attribute_values": tf.gather(self._attribute_text, items),
+            **self._profile.find_typical_values(user, items),
+        }
+
+    def profile(self, user_id: Tensor, history_ids: Tensor = None) -> dict[str, Tensor]:
+        """Describes users: which attributes drive them, and which values of each they like.
+
+        Args:
+            user_id: String `[batch]`.
+            history_ids: As in `recommend`.
+
+        Returns:
+            `source` `[batch]`; `importance` `[batch, num_chunks]`, the share that each chunk has in
+            how the user's scores differ, `population_importance` `[num_chunks]`, its mean over
+            known users, and `contribution_names`. For all values of all attributes, side by side as
+            `value_names` `name=value`: `value_affinities` `[batch, num_all_values]`, what having
+            the value adds to a score beyond the average, `value_history_shares`, of the user's
+            items, and `value_catalogue_shares` `[num_all_values]`, of all items. And
+            `hold_weights` `[num_attributes, num_chunks]`: for each attribute the weights that keep
+            the rest of a list most like before, while a value of it is wanted.
+        """
+        inputs = self._make_inputs("profile", user_id=user_id, history_ids=history_ids)
+        user = self._users.resolve(inputs["user_id"], inputs["history_ids"])
+        return {
+            "source": user.source,
+            "importance": self._profile.compute_importance(user),
+            "population_importance": tf.identity(self._population),
+            "contribution_names": tf.constant(self.chunk_names),
+            "value_names": tf.constant(self.steering.value_names, tf.string),
+            "value_affinities": self._profile.compute_affinities(user),
+            "value_history_shares": self._profile.compute_history_shares(user),
+            "value_catalogue_shares": self._profile.catalogue_shares,
+            "hold_weights": tf.identity(self._hold_weights),
         }
 
     def similar_items(
@@ -175,9 +227,12 @@ class Recommender(tf.Module):
         batch = tf.shape(items)[0]
         history = make_multi_hot(items[:, None], self.num_items)
         user = self._users.encode(history, history, None, tf.fill([batch], "history"))
-        weights = self._validate_weights(inputs["attribute_weights"], batch)
-        no_target = tf.zeros((batch, sum(self.steering.sizes)))
-        ranked = self._rank(user, weights, no_target, history == 0, k)
+        steering = Steering(
+            self._validate_weights(inputs["attribute_weights"], batch),
+            tf.zeros((batch, sum(self.steering.sizes))),
+            tf.zeros(batch),
+        )
+        ranked = self._rank(user, steering, history == 0, k)
         return {name: ranked[name] for name in ("item_ids", "scores", "contributions")}
 
     def score(self, user_id: Tensor, item_ids: Tensor) -> dict[str, Tensor]:
@@ -268,7 +323,9 @@ class Recommender(tf.Module):
 
     def neutral_inputs(self) -> dict[str, dict[str, Tensor]]:
         """Returns the neutral value of every optional input, by signature."""
-        return signatures.make_neutral_inputs(len(self.chunk_names), self.num_items)
+        return signatures.make_neutral_inputs(
+            len(self.chunk_names), self.num_items, self.config.model.target_strength
+        )
 
     def make_weights(self, weights: Mapping[str, float]) -> Tensor:
         """Makes the input `attribute_weights`, float `[1, num_chunks]`; what is not named weighs 1.
@@ -298,16 +355,17 @@ class Recommender(tf.Module):
         return signatures.make_inputs(specs, neutral.get(signature, {}), given)
 
     def _rank(
-        self, user: UserState, weights: Tensor, wanted: Tensor, allowed: Tensor, k: Tensor
+        self, user: UserState, steering: Steering, allowed: Tensor, k: Tensor
     ) -> dict[str, Tensor]:
-        scores, indices, contributions = self._scorer.compute_best(
-            user, weights, wanted, allowed, k
+        scores, indices, contributions, averages = self._scorer.compute_best(
+            user, steering, allowed, k
         )
         attribute_values = tf.gather(self._attribute_text, indices)
         return {
             "item_ids": self._name_items(scores, indices),
             "scores": scores,
             "contributions": contributions,
+            "average_contributions": averages,
             "contribution_names": tf.constant(self.chunk_names),
             "attribute_values": tf.where(tf.math.is_inf(scores)[..., None], "", attribute_values),
         }
@@ -327,6 +385,25 @@ class Recommender(tf.Module):
         return tf.broadcast_to(
             require(finite, message, weights, weights), [batch, len(self.chunk_names)]
         )
+
+    def _parse_targets(self, targets: Tensor, batch: Tensor) -> Tensor:
+        wanted = self.steering.parse("attribute_targets", targets)
+        return tf.broadcast_to(wanted, [batch, sum(self.steering.sizes)])
+
+    def _validate_strength(self, strength: Tensor, batch: Tensor) -> Tensor:
+        message = "target_strength must be a finite number. Received:"
+        finite = tf.reduce_all(tf.math.is_finite(strength))
+        return tf.broadcast_to(require(finite, message, strength, strength), [batch])
+
+    def _describe_population(self, num_users: int) -> np.ndarray:
+        """Averages the importance of the chunks over known users, evenly spread."""
+        count = min(num_users, _USERS, max(_BATCH, _SCORES // self.num_items))
+        chosen = np.linspace(0, num_users - 1, count).astype(int)
+        parts = [
+            self._profile.compute_importance(self._users.load(chosen[start : start + _BATCH]))
+            for start in range(0, count, _BATCH)
+        ]
+        return np.concatenate(parts).mean(axis=0)
 
     def _require_items(self, item_id: Tensor) -> Tensor:
         items = self._items.lookup(item_id)

@@ -38,7 +38,10 @@ def write_fit_result(result: FitResult, directory: str | os.PathLike) -> None:
     """
     os.makedirs(directory, exist_ok=True)
     catalogue, interactions = result.catalogue, result.interactions
-    arrays: dict[str, np.ndarray] = {"modality_weights": result.modality_weights}
+    arrays: dict[str, np.ndarray] = {
+        "modality_weights": result.modality_weights,
+        "hold_weights": result.hold_weights,
+    }
     arrays |= {f"model/{i}": value for i, value in enumerate(result.model.get_weights())}
     if result.content is not None:
         arrays |= {f"content/{i}": value for i, value in enumerate(result.content.get_weights())}
@@ -94,6 +97,7 @@ def load_fit_result(directory: str | os.PathLike) -> FitResult:
             catalogue,
             interactions,
             arrays["modality_weights"],
+            arrays["hold_weights"],
             state["history"],
             state["epochs"],
             _load_content(config, catalogue, arrays) if state["has_content"] else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import tensorflow as tf
@@ -12,6 +13,22 @@ from addrl_keras.steering import AttributeSteering
 from addrl_keras.users import UserEncoder, UserState
 
 Tensor = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Steering:
+    """What a request asks for beside its users.
+
+    Args:
+        weights: Float `[batch, num_chunks]`, by which contributions are multiplied.
+        wanted: Float 0/1 `[batch, num_all_values]`, the wanted attribute values.
+        strength: Float `[batch]`, how much a wanted value counts, in standard deviations of the
+            user's scores.
+    """
+
+    weights: Tensor
+    wanted: Tensor
+    strength: Tensor
 
 
 class Scorer(tf.Module):
@@ -28,7 +45,6 @@ class Scorer(tf.Module):
         self, config: Config, index: AttributeTopK, users: UserEncoder, steering: AttributeSteering
     ) -> None:
         super().__init__(name="scorer")
-        self._config = config
         self._index = index
         self._users = users
         self._steering = steering
@@ -50,27 +66,28 @@ class Scorer(tf.Module):
         return chunks + tf.reduce_sum(self._weigh_extra(user, weights), axis=-1)
 
     def compute_best(
-        self, user: UserState, weights: Tensor, wanted: Tensor, allowed: Tensor, k: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self, user: UserState, steering: Steering, allowed: Tensor, k: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Computes the best items and the contributions to their scores.
 
-        An item's chance of a wanted value counts `model.target_strength` times the standard
-        deviation of the user's scores, so that it weighs alike for every user.
+        An item's chance of a wanted value counts `strength` times the standard deviation of the
+        user's scores, so that it weighs alike for every user.
 
         Args:
             user: A batch of users.
-            weights: Float `[batch, num_chunks]`.
-            wanted: Float 0/1 `[batch, num_all_values]`, the wanted attribute values.
+            steering: What the request asks for.
             allowed: Bool `[batch, num_items]`.
             k: Int scalar, at most `num_items`.
 
         Returns:
-            `(scores, indices, contributions)`: `[batch, k]`, `[batch, k]` and `[batch, k,
-            num_chunks]`. A place for which no item is left has the score -inf and no contributions.
+            `(scores, indices, contributions, averages)`: `[batch, k]`, `[batch, k]`, `[batch, k,
+            num_chunks]` and, over the whole catalogue, `[batch, num_chunks]`. A place for which no
+            item is left has the score -inf and no contributions.
         """
+        weights, wanted = steering.weights, steering.wanted
         scores = self.compute_scores(user, weights)
         spread = tf.math.reduce_std(scores, axis=1, keepdims=True)
-        strength = self._config.model.target_strength * spread
+        strength = steering.strength[:, None] * spread
         boosted = tf.cond(
             tf.reduce_any(wanted > 0),
             lambda: (
@@ -81,7 +98,24 @@ class Scorer(tf.Module):
         values, indices = self._index.search(boosted, k, allowed)
         contributions = self._split(user, weights, wanted, strength, indices)
         empty = tf.math.is_inf(values)[..., None]
-        return values, indices, tf.where(empty, tf.zeros_like(contributions), contributions)
+        contributions = tf.where(empty, tf.zeros_like(contributions), contributions)
+        boost = strength * self._steering.compute_average_boost(wanted)
+        return values, indices, contributions, self._average(user, weights, boost)
+
+    def compute_averages(self, user: UserState) -> Tensor:
+        """Computes the mean over the catalogue of every contribution, `[batch, num_chunks]`."""
+        return self._average(user, None, tf.zeros((1, self._num_attributes)))
+
+    def compute_parts(self, user: UserState) -> Tensor:
+        """Splits the score of every item, with neutral settings.
+
+        Args:
+            user: A batch of users.
+
+        Returns:
+            Float `[batch, num_items, num_chunks]`; the sum over the last axis is the score.
+        """
+        return self._join(self._index.compute_parts(user.vectors), user.extra)
 
     def compute_contributions(self, user: UserState, items: Tensor) -> Tensor:
         """Splits the score of one item per user, with neutral settings.
@@ -97,25 +131,23 @@ class Scorer(tf.Module):
         no_target = tf.zeros((batch, self._num_values))
         return self._split(user, None, no_target, tf.zeros((batch, 1)), items[:, None])[:, 0]
 
-    def compute_evidence(
-        self, user: UserState, items: Tensor, count: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Computes the past items that argue most for one item per user.
+    def compute_evidence(self, user: UserState, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Splits the score of one item per user by past item and chunk.
 
         Args:
             user: A batch of users.
-            items: Int `[batch]`, what they argue for.
-            count: How many past items, at most `num_items`.
+            items: Int `[batch]`, what the past items argue for.
 
         Returns:
-            `(totals, indices, contributions)`: `[batch, count]`, `[batch, count]` and `[batch,
-            count, num_chunks]`. Beyond the length of the history the total is -inf and the
-            contributions are zero.
+            `(totals, indices, contributions)`: `[batch, longest]`, `[batch, longest]` and `[batch,
+            longest, num_chunks]`, where `longest` is the length of the longest history, strongest
+            first. Beyond a user's own history the total is -inf and the contributions are zero.
         """
         vectors = tf.gather(self._index.candidates, items)
         each = self._users.compute_evidence(user, items, vectors, self._index.chunk_dims)
         in_history = user.history > 0
-        totals, past = self._index.search(tf.reduce_sum(each, axis=-1), count, in_history)
+        longest = tf.reduce_max(tf.reduce_sum(tf.cast(in_history, tf.int32), axis=1))
+        totals, past = self._index.search(tf.reduce_sum(each, axis=-1), longest, in_history)
         contributions = tf.gather(each, past, batch_dims=1)
         empty = tf.math.is_inf(totals)[..., None]
         return totals, past, tf.where(empty, tf.zeros_like(contributions), contributions)
@@ -152,7 +184,18 @@ class Scorer(tf.Module):
         )
         extra = tf.gather(self._weigh_extra(user, weights), indices, batch_dims=1)
         boost = strength[..., None] * self._steering.compute_boost(wanted, indices)
-        attributes = chunks[..., : self._num_attributes] + boost
+        return self._join(chunks, extra, boost)
+
+    def _average(self, user: UserState, weights: Tensor | None, boost: Tensor) -> Tensor:
+        """Averages every contribution over the catalogue, with that of `boost` `[batch, A]`."""
+        chunks = self._index.compute_averages(user.vectors, self._weigh_chunks(weights))
+        return self._join(chunks, tf.reduce_mean(self._weigh_extra(user, weights), axis=1), boost)
+
+    def _join(self, chunks: Tensor, extra: Tensor, boost: Tensor | None = None) -> Tensor:
+        """Joins the towers' chunks, the prior and the memory, and what is wanted."""
+        attributes = chunks[..., : self._num_attributes]
+        if boost is not None:
+            attributes += boost
         residual = chunks[..., self._num_attributes :] + extra[..., :1]
         memory = [extra[..., 1:]] if self._users.memory is not None else []
         return tf.concat([attributes, residual, *memory], axis=-1)

@@ -33,10 +33,12 @@ def make_input_specs(num_chunks: int) -> dict[str, dict[str, tf.TensorSpec]]:
         "attribute_weights": weights,
         "attribute_targets": ragged,
         "attribute_filters": ragged,
+        "target_strength": tf.TensorSpec([None], tf.float32),
     }
     signatures = {
         "recommend": recommend,
         "explain": {"user_id": strings, "history_ids": ragged, "item_id": strings},
+        "profile": {"user_id": strings, "history_ids": ragged},
         "similar_items": {"item_id": strings, "k": k, "attribute_weights": weights},
         "score": {"user_id": strings, "item_ids": ragged},
         "serving_default": {"examples": strings},
@@ -51,7 +53,9 @@ def make_input_specs(num_chunks: int) -> dict[str, dict[str, tf.TensorSpec]]:
     }
 
 
-def make_neutral_inputs(num_chunks: int, num_items: int) -> dict[str, dict[str, Tensor]]:
+def make_neutral_inputs(
+    num_chunks: int, num_items: int, target_strength: float
+) -> dict[str, dict[str, Tensor]]:
     """Makes the neutral value of every optional input, by signature.
 
     A row `[1, ...]` stands for any batch.
@@ -59,6 +63,7 @@ def make_neutral_inputs(num_chunks: int, num_items: int) -> dict[str, dict[str, 
     Args:
         num_chunks: Number of chunks a score is a sum over.
         num_items: Size of the catalogue, which bounds `k`.
+        target_strength: How much a wanted value counts by default.
 
     Returns:
         Eager tensors by signature and input name, of the types of `make_input_specs`; only for
@@ -76,8 +81,10 @@ def make_neutral_inputs(num_chunks: int, num_items: int) -> dict[str, dict[str, 
             "attribute_weights": weights,
             "attribute_targets": nothing,
             "attribute_filters": nothing,
+            "target_strength": tf.constant([target_strength], tf.float32),
         },
         "explain": {"history_ids": nothing},
+        "profile": {"history_ids": nothing},
         "similar_items": {"k": k, "attribute_weights": weights},
     }
 

@@ -23,6 +23,11 @@ class AttributeSteering(tf.Module):
         catalogue: The items and their known values.
         distributions: Float `[num_items, num_values_k]` per attribute: known values, else predicted
             ones.
+
+    Attributes:
+        value_names: `name=value` of all values of all attributes, side by side.
+        sizes: How many of them are of each attribute.
+        labels: Bool `[num_items, num_all_values]`, the known values.
     """
 
     def __init__(
@@ -38,11 +43,14 @@ class AttributeSteering(tf.Module):
             for value in part.names
         ]
         self._vocabulary = make_table(keys)
+        self.value_names = tuple(keys)
         self._distribution = tf.Variable(
             np.concatenate(distributions, axis=1), trainable=False, name="distribution"
         )
+        means = [part.mean(axis=0) for part in distributions]
+        self._mean = tf.Variable(np.concatenate(means), trainable=False, name="mean_distribution")
         labels = np.concatenate([part.matrix.toarray() for part in values], axis=1) > 0
-        self._labels = tf.Variable(labels, trainable=False, name="labels")
+        self.labels = tf.Variable(labels, trainable=False, name="labels")
 
     def parse(self, what: str, requests: Tensor) -> Tensor:
         """Turns strings `name=value` into a multi-hot over the values of all attributes.
@@ -78,7 +86,7 @@ class AttributeSteering(tf.Module):
         Returns:
             Bool `[batch, num_items]`.
         """
-        labels = tf.cast(self._labels, required.dtype)
+        labels = tf.cast(self.labels, required.dtype)
         parts = zip(self._split(required), tf.split(labels, self.sizes, axis=1), strict=True)
         allowed = [
             (tf.reduce_sum(wanted, axis=1, keepdims=True) == 0)
@@ -103,6 +111,11 @@ class AttributeSteering(tf.Module):
             return tf.stack([tf.matmul(w, held, transpose_b=True) for w, held in pairs], axis=-1)
         pairs = zip(self._split(wanted), (tf.gather(part, indices) for part in parts), strict=True)
         return tf.stack([tf.einsum("bv,bkv->bk", w, held) for w, held in pairs], axis=-1)
+
+    def compute_average_boost(self, wanted: Tensor) -> Tensor:
+        """Computes the mean of `compute_boost` over the catalogue, `[batch, num_attributes]`."""
+        parts = self._split(wanted * self._mean)
+        return tf.stack([tf.reduce_sum(part, axis=1) for part in parts], axis=-1)
 
     def _split(self, multi_hot: Tensor) -> list[Tensor]:
         return tf.split(multi_hot, self.sizes, axis=1)

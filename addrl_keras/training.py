@@ -23,6 +23,7 @@ from addrl_keras.callbacks import (
 from addrl_keras.catalogue import Catalogue, Interactions
 from addrl_keras.config import PAPER, Config
 from addrl_keras.content import ContentTower, compute_distributions, fit_content_tower
+from addrl_keras.hold import choose_hold_weights
 from addrl_keras.model import AdDrl
 from addrl_keras.new_items import place_new_items
 from addrl_keras.optimizers import TableAdam
@@ -40,6 +41,8 @@ class FitResult:
         interactions: The known interactions, which are the stored histories of the served model.
         modality_weights: Attention over the modalities of every item and chunk,
             float32 `[num_items, num_chunks, num_modalities]`.
+        hold_weights: For each attribute of which a value is wanted, the weights of all chunks that
+            keep the rest of a list (`addrl_keras.hold`), float32 `[num_attributes, num_chunks]`.
         history: Per phase (`content`, `validation`) the figures of every epoch; and as `watch`,
             what was seen of entanglement and collapse (`addrl_keras.watching`).
         epochs: Epochs of gradient training that the model got; 0 means that the closed form was
@@ -52,6 +55,7 @@ class FitResult:
     catalogue: Catalogue
     interactions: Interactions
     modality_weights: np.ndarray
+    hold_weights: np.ndarray
     history: dict[str, dict[str, list[float]]]
     epochs: int
     content: ContentTower | None = None
@@ -109,6 +113,7 @@ def fit(
     validation = _train_with_validation(model, interactions, watch, progress, log_dir)
     epochs = validation.best_epoch
     places_new = _placing_helps(model, catalogue, interactions, progress)
+    hold_weights = choose_hold_weights(model, catalogue, interactions, progress)
     if config.training.refit and interactions.validation.nnz:
         progress(f"refit on train + validation: {epochs} epochs")
         fitted_on = interactions.known
@@ -128,6 +133,7 @@ def fit(
         catalogue,
         interactions,
         make_modality_weights(config, attention),
+        hold_weights,
         history,
         epochs,
         tower,

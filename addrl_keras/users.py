@@ -70,6 +70,24 @@ class UserEncoder(tf.Module):
             self.memory = make_constant(source), make_constant(weight)
             self._memory_rows = MemoryRows(source, weight)
 
+    def __len__(self) -> int:
+        """How many users are known."""
+        return int(self._history_splits.shape[0]) - 2
+
+    def load(self, users: np.ndarray) -> UserState:
+        """Loads known users.
+
+        Args:
+            users: Int `[batch]`, their rows.
+
+        Returns:
+            The users with their stored histories.
+        """
+        users = tf.constant(users, tf.int64)
+        history = self._load_stored(users)
+        source = tf.where(tf.reduce_any(history > 0, axis=1), "user", "prior")
+        return self.encode(history, history, users, source)
+
     def resolve(self, user_id: Tensor, history_ids: Tensor) -> UserState:
         """Resolves users by the history in the request, else by the stored one, else by the prior.
 

@@ -107,7 +107,10 @@ def recommend_as_served(result: Any) -> np.ndarray:
     catalogue, users = result.catalogue, result.interactions.user_ids
     position = {item.encode(): i for i, item in enumerate(catalogue.item_ids)}
     position[b""] = ranking.PADDING
-    neutral = make_neutral_inputs(len(result.model.config.chunk_names), catalogue.num_items)
+    config = result.model.config
+    neutral = make_neutral_inputs(
+        len(config.chunk_names), catalogue.num_items, config.model.target_strength
+    )
     inputs = {**neutral["recommend"], "k": tf.constant(K)}
     lists = []
     with tempfile.TemporaryDirectory() as folder:

@@ -20,16 +20,19 @@ from serving.requests import (
     as_list,
     id_rows,
     name_value_rows,
+    strength_row,
     validate_weights,
     weight_vector,
     whole_k,
 )
 from serving.results import (
     Explanation,
+    Profile,
     Recommendations,
     RecommendedItem,
     make_explanation,
     make_items,
+    make_profile,
     make_recommendations,
 )
 
@@ -70,6 +73,7 @@ class Client(ModelClient):
         attribute_weights: Mapping[str, float] | None = None,
         attribute_targets: Wanted | None = None,
         attribute_filters: Wanted | None = None,
+        target_strength: float | None = None,
         timeout: float | None = None,
     ) -> Recommendations | list[Recommendations]:
         """Recommends items to one user or to several.
@@ -87,6 +91,8 @@ class Client(ModelClient):
                 items up.
             attribute_filters: required values; items without them are left out. Several values of
                 one attribute mean any of them; several attributes mean all of them.
+            target_strength: how much a wanted value counts, in standard deviations of the user's
+                scores; None for the model's own.
             timeout: seconds for this call; None for the client's own.
 
         Returns:
@@ -110,6 +116,7 @@ class Client(ModelClient):
             "attribute_filters": name_value_rows(
                 "attribute_filters", attribute_filters, len(users)
             ),
+            "target_strength": strength_row(target_strength, len(users)),
         }
         outputs, version = self._predict_weighted(
             "recommend", given, attribute_weights, len(users), timeout
@@ -164,6 +171,39 @@ class Client(ModelClient):
             make_explanation(user, item, row, outputs, version)
             for row, (user, item) in enumerate(zip(users, items, strict=True))
         ]
+        return answers[0] if isinstance(user_id, str) else answers
+
+    @overload
+    def profile(self, user_id: str, **settings: Any) -> Profile: ...
+    @overload
+    def profile(self, user_id: Sequence[str], **settings: Any) -> list[Profile]: ...
+    def profile(  # type: ignore[misc]  # the overloads name the common arguments only
+        self,
+        user_id: str | Sequence[str],
+        *,
+        history_ids: Sequence[str] | Sequence[Sequence[str]] | None = None,
+        timeout: float | None = None,
+    ) -> Profile | list[Profile]:
+        """Describes what drives a user: attributes, and the values of each.
+
+        Args:
+            user_id: a user, or a sequence of users.
+            history_ids: items to take as the user's history, as in `recommend`.
+            timeout: seconds for this call; None for the client's own.
+
+        Returns:
+            One `Profile`, or a list of them.
+
+        Raises:
+            ServingError: the server refused or did not answer.
+        """
+        users = as_list("user_id", user_id)
+        given = {
+            "user_id": users,
+            "history_ids": id_rows("history_ids", history_ids, len(users)),
+        }
+        outputs, version = self.predict("profile", given, timeout=timeout)
+        answers = [make_profile(user, row, outputs, version) for row, user in enumerate(users)]
         return answers[0] if isinstance(user_id, str) else answers
 
     @overload

@@ -6,7 +6,8 @@ pushed; the client builds its requests from the same table.
 
 Dimension names: B requests in the call, K chunks (contributions), A attributes, M modalities, k
 the length of the list, H history, E exclusions (inputs) or evidence (outputs), T targets,
-F filters, C candidates. A dimension's name says what must agree; its size is never fixed here.
+F filters, C candidates, V values of all attributes together. A dimension's name says what must
+agree; its size is never fixed here.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ _RECOMMEND_OUTPUTS = {
     "item_ids": _spec("string", "B", "k"),
     "scores": _spec("float32", "B", "k"),
     "contributions": _spec("float32", "B", "k", "K"),
+    "average_contributions": _spec("float32", "B", "K"),
     "contribution_names": _spec("string", "K"),
     "attribute_values": _spec("string", "B", "k", "A"),
     "source": _spec("string", "B"),
@@ -87,6 +89,7 @@ CONTRACT: Mapping[str, SignatureSpec] = {
             "attribute_weights": _optional("float32", "B", "K"),
             "attribute_targets": _optional("string", "B", "T"),
             "attribute_filters": _optional("string", "B", "F"),
+            "target_strength": _optional("float32", "B"),
         },
         outputs=_RECOMMEND_OUTPUTS,
     ),
@@ -99,11 +102,30 @@ CONTRACT: Mapping[str, SignatureSpec] = {
         outputs={
             "score": _spec("float32", "B"),
             "contributions": _spec("float32", "B", "K"),
+            "average_contributions": _spec("float32", "B", "K"),
             "modality_weights": _spec("float32", "B", "K", "M"),
             "contribution_names": _spec("string", "K"),
             "modality_names": _spec("string", "M"),
             "evidence_ids": _spec("string", "B", "E"),
             "evidence_contributions": _spec("float32", "B", "E", "K"),
+            "attribute_values": _spec("string", "B", "A"),
+            "typical_values": _spec("string", "B", "A"),
+            "history_shares": _spec("float32", "B", "A"),
+            "catalogue_shares": _spec("float32", "B", "A"),
+        },
+    ),
+    "profile": SignatureSpec(
+        inputs={"user_id": _spec("string", "B"), "history_ids": _optional("string", "B", "H")},
+        outputs={
+            "source": _spec("string", "B"),
+            "importance": _spec("float32", "B", "K"),
+            "population_importance": _spec("float32", "K"),
+            "contribution_names": _spec("string", "K"),
+            "value_names": _spec("string", "V"),
+            "value_affinities": _spec("float32", "B", "V"),
+            "value_history_shares": _spec("float32", "B", "V"),
+            "value_catalogue_shares": _spec("float32", "V"),
+            "hold_weights": _spec("float32", "A", "K"),
         },
     ),
     "similar_items": SignatureSpec(

@@ -6,6 +6,7 @@ tensor that it cannot read.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -114,6 +115,42 @@ def name_value_rows(argument: str, wanted: Wanted | None, batch: int) -> list[li
         for value in as_list(f"{argument}[{name!r}]", values)
     ]
     return [row] * batch if row else None
+
+
+def strength_row(strength: Any, batch: int) -> list[float] | None:
+    """Returns how much wanted values count, the same for each user.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, for what is no number.
+    """
+    if strength is None:
+        return None
+    try:
+        return [float(strength)] * batch
+    except (TypeError, ValueError):
+        raise _make_refusal("target_strength", "a number", strength) from None
+
+
+def combine_holds(
+    wanted: Iterable[str], hold_weights: Mapping[str, Mapping[str, float]]
+) -> dict[str, float]:
+    """Returns the weights that hold a list while values of some attributes are wanted.
+
+    Args:
+        wanted: the attributes of which a value is wanted.
+        hold_weights: by attribute, as in `Profile`.
+
+    Returns:
+        The weights that are not 1: of several attributes' the geometric mean, and of what is
+        wanted none.
+    """
+    rows = {name: hold_weights[name] for name in wanted if name in hold_weights}
+    combined = {
+        chunk: math.prod(row[chunk] for row in rows.values()) ** (1 / len(rows))
+        for chunk in next(iter(rows.values()), {})
+        if chunk not in rows
+    }
+    return {chunk: weight for chunk, weight in combined.items() if weight != 1}
 
 
 def validate_weights(weights: Any) -> None:

@@ -16,12 +16,15 @@ class RecommendedItem:
         score: what the list is ordered by.
         contributions: what each attribute (and `residual`, `memory`) adds; they sum to the score.
         attribute_values: the item's value of each attribute, "" where it is unknown.
+        lifts: each contribution beyond its average over the catalogue: what speaks for this item
+            more than for others. They sum to the score less the average score.
     """
 
     item_id: str
     score: float
     contributions: Mapping[str, float]
     attribute_values: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    lifts: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +64,23 @@ class Evidence:
 
 
 @dataclasses.dataclass(frozen=True)
+class ItemValue:
+    """What an item is in one attribute, and how often its user and the catalogue have that.
+
+    Attributes:
+        value: its values, joined by `|`.
+        typical: that of them which most of the user's history has.
+        history_share: how much of the history has it, of what has a known value.
+        catalogue_share: how much of the catalogue has it, likewise.
+    """
+
+    value: str
+    typical: str
+    history_share: float
+    catalogue_share: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Explanation:
     """Why one item has the score it has for one user.
 
@@ -69,8 +89,11 @@ class Explanation:
         item_id: the item.
         score: its score.
         contributions: what each attribute adds; they sum to the score.
+        lifts: each contribution beyond its average over the catalogue.
+        values: what the item is, by attribute; without the attributes where that is unknown.
         modality_weights: per attribute, how much each modality of the item speaks in it.
-        evidence: the past items that argue most for it, strongest first.
+        evidence: the user's past items, strongest first; what they contribute sums to the score
+            (but for the popularity prior, and for an embedding of the user's own).
         model_version: the version that answered.
     """
 
@@ -78,8 +101,55 @@ class Explanation:
     item_id: str
     score: float
     contributions: Mapping[str, float]
+    lifts: Mapping[str, float]
+    values: Mapping[str, ItemValue]
     modality_weights: Mapping[str, Mapping[str, float]]
     evidence: Sequence[Evidence]
+    model_version: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the same as nested dicts and lists, ready for `json.dumps`."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class ValuePreference:
+    """What a user thinks of one value of an attribute.
+
+    Attributes:
+        value: the value.
+        affinity: what having it adds to an item's score, beyond the attribute's average.
+        history_share: how much of the user's history has it, of what has a known value.
+        catalogue_share: how much of the catalogue has it, likewise.
+    """
+
+    value: str
+    affinity: float
+    history_share: float
+    catalogue_share: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """What drives a user.
+
+    Attributes:
+        user_id: the user.
+        source: as in `Recommendations`.
+        importance: by chunk, its share in how the user's scores differ; they sum to 1.
+        population: the same, averaged over known users.
+        preferences: by attribute its values, the most liked first.
+        hold_weights: by attribute, the weights that keep the rest of a list most like before while
+            a value of that attribute is wanted.
+        model_version: the version that answered.
+    """
+
+    user_id: str
+    source: str
+    importance: Mapping[str, float]
+    population: Mapping[str, float]
+    preferences: Mapping[str, Sequence[ValuePreference]]
+    hold_weights: Mapping[str, Mapping[str, float]]
     model_version: int
 
     def as_dict(self) -> dict[str, Any]:
@@ -134,13 +204,16 @@ def make_recommendations(
 def make_items(row: int, outputs: Mapping[str, Any], names: Sequence[str]) -> list[RecommendedItem]:
     """Builds the items of one row, without the padding that ends a short list."""
     # Names come in configured order with the attributes first: the first A name the values.
-    values = outputs.get("attribute_values")
+    values, averages = outputs.get("attribute_values"), outputs.get("average_contributions")
     return [
         RecommendedItem(
             item_id,
             outputs["scores"][row][position],
             dict(zip(names, outputs["contributions"][row][position], strict=True)),
             dict(zip(names, values[row][position])) if values else {},  # noqa: B905
+            _subtract(names, outputs["contributions"][row][position], averages[row])
+            if averages
+            else {},
         )
         for position, item_id in enumerate(outputs["item_ids"][row])
         if item_id
@@ -169,7 +242,60 @@ def make_explanation(
         item_id,
         outputs["score"][row],
         dict(zip(names, outputs["contributions"][row], strict=True)),
+        _subtract(names, outputs["contributions"][row], outputs["average_contributions"][row]),
+        _make_values(names, row, outputs),
         weights,
         evidence,
         model_version,
     )
+
+
+def make_profile(user_id: str, row: int, outputs: Mapping[str, Any], model_version: int) -> Profile:
+    """Builds one profile out of the decoded outputs of `profile`."""
+    names = outputs["contribution_names"]
+    preferences: dict[str, list[ValuePreference]] = {
+        name: [] for name in names[: len(outputs["hold_weights"])]
+    }
+    figures = (outputs[f"value_{part}"][row] for part in ("affinities", "history_shares"))
+    for key, *numbers in zip(
+        outputs["value_names"], *figures, outputs["value_catalogue_shares"], strict=True
+    ):
+        # A name has no "=", a value may.
+        name, _, value = key.partition("=")
+        preferences[name].append(ValuePreference(value, *numbers))
+    for values in preferences.values():
+        values.sort(key=lambda each: -each.affinity)
+    return Profile(
+        user_id,
+        outputs["source"][row],
+        dict(zip(names, outputs["importance"][row], strict=True)),
+        dict(zip(names, outputs["population_importance"], strict=True)),
+        preferences,
+        {
+            name: dict(zip(names, weights, strict=True))
+            for name, weights in zip(preferences, outputs["hold_weights"], strict=True)
+        },
+        model_version,
+    )
+
+
+def _subtract(
+    names: Sequence[str], numbers: Sequence[float], averages: Sequence[float]
+) -> dict[str, float]:
+    return {
+        name: number - average
+        for name, number, average in zip(names, numbers, averages, strict=True)
+    }
+
+
+def _make_values(
+    names: Sequence[str], row: int, outputs: Mapping[str, Any]
+) -> dict[str, ItemValue]:
+    columns = ("attribute_values", "typical_values", "history_shares", "catalogue_shares")
+    rows = zip(*(outputs[column][row] for column in columns), strict=True)
+    # Names come with the attributes first.
+    return {
+        name: ItemValue(*parts)
+        for name, parts in zip(names, rows)  # noqa: B905
+        if parts[0]
+    }

@@ -41,13 +41,31 @@ def score_chunks(
     if kind == DOT:
         # One product of matrices, whatever the number of chunks.
         return tf.matmul(_weigh(queries, chunk_dims, weights), candidates, transpose_b=True)
-    pairs = zip(
-        tf.split(queries, chunk_dims, axis=1), tf.split(candidates, chunk_dims, axis=1), strict=True
-    )
-    parts = [tf.math.softplus(tf.matmul(a, b, transpose_b=True)) for a, b in pairs]
+    parts = score_parts(queries, candidates, chunk_dims, kind)
     if weights is not None:
         parts = [part * weights[:, k, None] for k, part in enumerate(parts)]
     return tf.add_n(parts)
+
+
+def score_parts(
+    queries: Tensor, candidates: Tensor, chunk_dims: Sequence[int], kind: str = DOT
+) -> list[Tensor]:
+    """Computes what each chunk contributes to the score of every candidate.
+
+    Args:
+        queries: As in `score_chunks`, like the other arguments.
+        candidates: Float `[num_items, dim]`.
+        chunk_dims: Width of each chunk.
+        kind: `dot` or `softplus`.
+
+    Returns:
+        For each chunk float `[batch, num_items]`.
+    """
+    pairs = zip(
+        tf.split(queries, chunk_dims, axis=1), tf.split(candidates, chunk_dims, axis=1), strict=True
+    )
+    parts = [tf.matmul(a, b, transpose_b=True) for a, b in pairs]
+    return parts if kind == DOT else [tf.math.softplus(part) for part in parts]
 
 
 def _weigh(queries: Tensor, chunk_dims: Sequence[int], weights: Tensor | None) -> Tensor:
@@ -94,6 +112,7 @@ class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
             )
         self.chunk_dims = tuple(chunk_dims)
         self._candidates: Any = None
+        self._mean: Any = None
         self._identifiers: Any = None
 
     def index(self, candidates: Tensor, identifiers: Tensor | None = None) -> AttributeTopK:
@@ -124,6 +143,8 @@ class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
                 f"Received: shape {identifiers.shape}"
             )
         self._candidates = tf.Variable(candidates, trainable=False, name="candidates")
+        mean = tf.reduce_mean(candidates, axis=0, keepdims=True)
+        self._mean = tf.Variable(mean, trainable=False, name="mean")
         self._identifiers = tf.Variable(identifiers, trainable=False, name="identifiers")
         self._reset_tf_function_cache()
         return self
@@ -210,6 +231,42 @@ class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
             scores = tf.where(allowed, scores, tf.constant(float("-inf"), scores.dtype))
         values, indices = tf.math.top_k(scores, k=k)
         return values, indices
+
+    def compute_parts(self, queries: Tensor) -> Tensor:
+        """Computes what each chunk contributes to the score of every candidate.
+
+        Args:
+            queries: Float `[batch, dim]`.
+
+        Returns:
+            Float `[batch, num_items, num_chunks]`.
+
+        Raises:
+            ValueError: Nothing was indexed.
+        """
+        self._validate_indexed()
+        candidates = tf.convert_to_tensor(self._candidates)
+        return tf.stack(score_parts(queries, candidates, self.chunk_dims, self.kind), axis=-1)
+
+    def compute_averages(self, queries: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Computes the mean over all candidates of what each chunk contributes.
+
+        Args:
+            queries: Float `[batch, dim]`.
+            weights: As in `compute_scores`.
+
+        Returns:
+            Float `[batch, num_chunks]`.
+
+        Raises:
+            ValueError: Nothing was indexed.
+        """
+        self._validate_indexed()
+        # The mean of dot products is that with the mean vector; only a softplus needs them all.
+        candidates = tf.convert_to_tensor(self._mean if self.kind == DOT else self._candidates)
+        parts = score_parts(queries, candidates, self.chunk_dims, self.kind)
+        averages = tf.stack([tf.reduce_mean(part, axis=1) for part in parts], axis=-1)
+        return averages if weights is None else averages * weights
 
     def compute_contributions(
         self, queries: Tensor, indices: Tensor, weights: Tensor | None = None

@@ -81,6 +81,7 @@ def fit_paper(
         catalogue,
         interactions,
         _order_modalities(config, ops.convert_to_numpy(towers.compute_items()[2])),
+        np.ones((len(config.attributes), len(config.chunk_names)), np.float32),
         history,
         looks.best_epoch,
     )

@@ -37,6 +37,12 @@ ITEM_CHUNKS = (
 SEEN = (("i2",), ("i0", "i5"), (), ("i3",), ())
 PRIOR = (0.0, 0.0, 1.0)
 TARGET_STRENGTH = 10.0
+# What `explain` and `profile` say of everybody.
+HISTORY_SHARES, CATALOGUE_SHARES = (0.75, 0.5), (0.5, 0.6)
+POPULATION = (0.5, 0.25, 0.25)
+VALUE_NAMES = ("year=old", "year=new", "genre=Comedy", "genre=Drama")
+AFFINITIES = (-1.0, 1.0, 0.5, 0.25)
+HOLD_WEIGHTS = ((1.0, 2.0, 0.5), (1.5, 1.0, 1.0))
 DEFAULT_K = 3
 
 
@@ -118,7 +124,7 @@ def make_module(scale: float = 1.0):
                 masks.append((hits, asked))
             return masks
 
-        def rank(self, user_id, k, history, exclude, seen, weights, targets, filters):
+        def rank(self, user_id, k, history, exclude, seen, weights, targets, filters, strength):
             """Does the work of recommend."""
             valid = tf.debugging.Assert(
                 (k >= 1) & (k <= len(ITEMS)), ["k must be in 1..6, received:", k]
@@ -128,7 +134,7 @@ def make_module(scale: float = 1.0):
             chunks, source = self.encode_users(user_id, history)
             parts = chunks[:, tf.newaxis] * self.item_chunks * weights[:, tf.newaxis]
             for number, (hits, _) in enumerate(self.match(targets)):
-                boost = TARGET_STRENGTH * tf.cast(hits, tf.float32)
+                boost = strength[:, tf.newaxis] * tf.cast(hits, tf.float32)
                 parts += boost[..., tf.newaxis] * tf.one_hot(number, len(CHUNKS))
             banned = tf.reduce_any(exclude[..., tf.newaxis] == tf.constant(ITEMS), axis=1)
             for hits, asked in self.match(filters):
@@ -146,6 +152,7 @@ def make_module(scale: float = 1.0):
                 "item_ids": tf.where(missing, "", picked),
                 "scores": top,
                 "contributions": tf.gather(parts, order, batch_dims=1),
+                "average_contributions": tf.reduce_mean(parts, axis=1),
                 "contribution_names": tf.constant(CHUNKS),
                 "attribute_values": tf.where(missing[..., tf.newaxis], "", values),
                 "source": source,
@@ -167,19 +174,20 @@ def _parse(tf, examples):
 
 
 def make_signatures(module) -> dict:
-    """Makes the seven signatures of the contract, with defaults for the optional inputs."""
+    """Makes the eight signatures of the contract, with defaults for the optional inputs."""
     import tensorflow as tf
 
     ids, rows = tf.TensorSpec([None], tf.string), tf.TensorSpec([None, None], tf.string)
     none = tf.constant([[""]])
     default_k, no = tf.constant(DEFAULT_K), tf.constant(False)
-    ones = tf.ones([1, len(CHUNKS)])
+    ones, strong = tf.ones([1, len(CHUNKS)]), tf.constant([TARGET_STRENGTH])
     scalar_k = tf.TensorSpec([], tf.int32)
     weights_spec = tf.TensorSpec([None, len(CHUNKS)], tf.float32)
 
     @tf.function(
         input_signature=[
-            ids, scalar_k, rows, rows, tf.TensorSpec([], tf.bool), weights_spec, rows, rows
+            ids, scalar_k, rows, rows, tf.TensorSpec([], tf.bool), weights_spec, rows, rows,
+            tf.TensorSpec([None], tf.float32),
         ]
     )  # fmt: skip
     def recommend(
@@ -191,10 +199,11 @@ def make_signatures(module) -> dict:
         attribute_weights=ones,
         attribute_targets=none,
         attribute_filters=none,
+        target_strength=strong,
     ):
         return module.rank(
             user_id, k, history_ids, exclude_ids, exclude_seen,
-            attribute_weights, attribute_targets, attribute_filters,
+            attribute_weights, attribute_targets, attribute_filters, target_strength,
         )  # fmt: skip
 
     @tf.function(input_signature=[ids, ids, rows])
@@ -212,6 +221,27 @@ def make_signatures(module) -> dict:
             "modality_names": tf.constant(MODALITIES),
             "evidence_ids": tf.tile([["i0", ""]], [batch, 1]),
             "evidence_contributions": tf.stack([parts / 2.0, tf.zeros_like(parts)], axis=1),
+            "average_contributions": chunks * tf.reduce_mean(module.item_chunks, axis=0),
+            "attribute_values": tf.gather(tf.constant(VALUES), module.find_items(item_id)),
+            "typical_values": tf.gather(tf.constant(VALUES), module.find_items(item_id)),
+            "history_shares": tf.tile([HISTORY_SHARES], [batch, 1]),
+            "catalogue_shares": tf.tile([CATALOGUE_SHARES], [batch, 1]),
+        }
+
+    @tf.function(input_signature=[ids, rows])
+    def profile(user_id, history_ids=none):
+        chunks, source = module.encode_users(user_id, history_ids)
+        batch = tf.size(user_id)
+        return {
+            "source": source,
+            "importance": chunks / tf.reduce_sum(chunks, axis=1, keepdims=True),
+            "population_importance": tf.constant(POPULATION),
+            "contribution_names": tf.constant(CHUNKS),
+            "value_names": tf.constant(VALUE_NAMES),
+            "value_affinities": tf.tile([AFFINITIES], [batch, 1]) * chunks[:, :1],
+            "value_history_shares": tf.tile([[0.75, 0.25, 0.5, 0.5]], [batch, 1]),
+            "value_catalogue_shares": tf.constant([0.5, 0.5, 0.6, 0.4]),
+            "hold_weights": tf.constant(HOLD_WEIGHTS),
         }
 
     @tf.function(input_signature=[ids, scalar_k, weights_spec])
@@ -238,7 +268,7 @@ def make_signatures(module) -> dict:
     @tf.function(input_signature=[ids])
     def serving_default(examples):
         user_id = _parse(tf, examples)["user_id"]
-        neutral = (none, none, no, ones, none, none)
+        neutral = (none, none, no, ones, none, none, strong)
         outputs = module.rank(user_id, default_k, *neutral)
         outputs["contribution_names"] = tf.tile([CHUNKS], [tf.size(examples), 1])
         return outputs
@@ -259,7 +289,7 @@ def make_signatures(module) -> dict:
         values = tf.gather(tf.constant(VALUES), numbers)
         return {name: values[:, n] for n, name in enumerate(ATTRIBUTES)}
 
-    functions = (recommend, explain, similar_items, score, serving_default, evaluate)
+    functions = (recommend, explain, profile, similar_items, score, serving_default, evaluate)
     return {f.__name__: f for f in (*functions, evaluate_slices)}
 
 

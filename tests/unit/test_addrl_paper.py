@@ -23,7 +23,7 @@ USERS = [f"user {i:02d}" for i in range(4)]
 def make_paper_config(**training):
     return make_config(
         recipe="paper",
-        model={"memory_size": 0, "residual_dim": CHUNK_DIM, "evidence": 3},
+        model={"memory_size": 0, "residual_dim": CHUNK_DIM},
         losses={"intra": 1.0, "inter": 0.01, "value": 1.0, "l2": 0.01},
         training={
             "epochs": 40,

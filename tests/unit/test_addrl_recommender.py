@@ -42,6 +42,7 @@ class TestRecommend:
             "item_ids": (3, 4),
             "scores": (3, 4),
             "contributions": (3, 4, 5),
+            "average_contributions": (3, 5),
             "contribution_names": (5,),
             "attribute_values": (3, 4, 3),
             "source": (3,),
@@ -68,6 +69,18 @@ class TestRecommend:
             outputs = recommender.recommend([*USERS, "nobody"], k=20, **options)
             total = np.sum(outputs["contributions"], axis=-1)
             np.testing.assert_allclose(total, outputs["scores"], atol=1e-5, rtol=1e-5)
+
+    def test_averages_are_over_the_whole_catalogue(self, recommender):
+        for options in (
+            {},
+            {"attribute_weights": {"year": 3.0, "memory": 0.0}},
+            {"attribute_targets": [["genre=comedy", "brand=brand 01"]], "target_strength": [1.5]},
+        ):
+            everything = {"k": NUM_ITEMS, "exclude_seen": False, **options}
+            whole = recommender.recommend([*USERS, "nobody"], **everything)
+            expected = np.mean(whole["contributions"], axis=1)
+            outputs = recommender.recommend([*USERS, "nobody"], k=3, **options)
+            np.testing.assert_allclose(outputs["average_contributions"], expected, atol=1e-5)
 
     def test_attribute_values_are_the_items_own(self, planted, recommender):
         outputs = recommender.recommend(USERS, k=NUM_ITEMS, exclude_seen=False)
@@ -256,6 +269,33 @@ class TestTargetsAndFilters:
             _by_item(wanted, "scores"), plain + strength * boost, rtol=1e-4, atol=1e-4
         )
 
+    def test_strength_counts_in_standard_deviations(self, fitted, recommender):
+        def score(strength):
+            return _by_item(
+                recommender.recommend(
+                    USERS,
+                    k=NUM_ITEMS,
+                    exclude_seen=False,
+                    attribute_targets=[["genre=comedy"]],
+                    target_strength=strength,
+                ),
+                "scores",
+            )
+
+        none, default = score([0.0]), score(None)
+        neutral = recommender.recommend(USERS, k=NUM_ITEMS, exclude_seen=False)
+        np.testing.assert_array_equal(none, _by_item(neutral, "scores"))
+        np.testing.assert_array_equal(default, score([fitted.model.config.model.target_strength]))
+        own = np.linspace(0.0, 3.0, NUM_USERS)
+        np.testing.assert_allclose(
+            score(own) - none, own[:, None] * (score([1.0]) - none), atol=1e-4
+        )
+
+    @pytest.mark.parametrize("bad", [np.nan, np.inf])
+    def test_a_strength_must_be_finite(self, recommender, bad):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"target_strength .*finite"):
+            recommender.recommend(USERS[:1], target_strength=[bad])
+
     def test_users_may_want_different_values(self, recommender):
         both = recommender.recommend(
             USERS[:2], k=5, attribute_targets=[[], ["genre=horror", "genre=drama"]]
@@ -331,7 +371,6 @@ class TestExplain:
         np.testing.assert_allclose(scored, listed["scores"], rtol=1e-4, atol=1e-5)
 
     def test_evidence_adds_up_to_the_contributions(self, planted, recommender):
-        """The fixture returns as many past items as there are, so nothing is left out."""
         items = [f"item {u % NUM_ITEMS:02d}" for u in range(NUM_USERS)]
         outputs = recommender.explain(USERS, item_id=items)
         total = np.sum(outputs["evidence_contributions"], axis=1)
@@ -349,8 +388,8 @@ class TestExplain:
 
     def test_who_has_no_history_has_no_evidence(self, recommender):
         outputs = recommender.explain(["nobody"], item_id=["item 05"])
-        assert set(_text(outputs["evidence_ids"])[0]) == {""}
-        assert not np.any(outputs["evidence_contributions"])
+        assert outputs["evidence_ids"].shape == (1, 0)
+        assert outputs["evidence_contributions"].shape == (1, 0, len(CHUNKS))
         assert np.flatnonzero(outputs["contributions"][0]).tolist() == [CHUNKS.index("residual")]
 
     def test_names_and_modality_weights_come_along(self, fitted, recommender):
@@ -359,6 +398,37 @@ class TestExplain:
         assert _text(outputs["contribution_names"]).tolist() == CHUNKS
         np.testing.assert_array_equal(outputs["modality_weights"], fitted.modality_weights[[3, 39]])
 
+    def test_lifts_are_what_speaks_for_this_item_more_than_for_others(self, recommender):
+        item = "item 03"
+        outputs = recommender.explain(USERS, item_id=[item] * NUM_USERS)
+        listed = recommender.recommend(USERS, k=NUM_ITEMS, exclude_seen=False)
+        np.testing.assert_allclose(
+            outputs["average_contributions"], np.mean(listed["contributions"], axis=1), atol=1e-5
+        )
+
+    def test_typical_values_are_those_of_the_item_that_most_of_the_history_has(
+        self, planted, recommender
+    ):
+        known = planted.interactions.known
+        for user, item in ((0, 0), (7, 20), (11, 6), (30, 39)):
+            outputs = recommender.explain([USERS[user]], item_id=[f"item {item:02d}"])
+            for k, name in enumerate(CHUNKS[:3]):
+                labels = planted.catalogue.values[name].matrix.toarray() > 0
+                names = planted.catalogue.values[name].names
+                has_value = labels.any(axis=1)
+                own = labels[known[user].indices]
+                shares = own.sum(axis=0) / max(1, own.any(axis=1).sum())
+                values = np.flatnonzero(labels[item])
+                found = _text(outputs["typical_values"])[0, k]
+                if not len(values):
+                    assert found == "" and outputs["history_shares"][0, k] == 0
+                    continue
+                best = values[np.argmax(shares[values])]
+                assert found == names[best]
+                assert float(outputs["history_shares"][0, k]) == pytest.approx(shares[best])
+                catalogue = labels[:, best].sum() / has_value.sum()
+                assert float(outputs["catalogue_shares"][0, k]) == pytest.approx(catalogue)
+
     def test_an_unknown_item_is_quoted(self, recommender):
         with pytest.raises(
             tf.errors.InvalidArgumentError, match=r"(?s)not in the catalogue.*item 99"
@@ -366,6 +436,63 @@ class TestExplain:
             recommender.explain(USERS[:1], item_id=["item 99"])
         with pytest.raises(ValueError, match="explain needs an item_id"):
             recommender.explain(USERS[:1])
+
+
+class TestProfile:
+    def test_importance_is_the_share_in_the_variance_of_the_scores(self, recommender):
+        outputs = recommender.profile(USERS)
+        parts = np.asarray(
+            recommender.recommend(USERS, k=NUM_ITEMS, exclude_seen=False)["contributions"]
+        )
+        parts = parts - parts.mean(axis=1, keepdims=True)
+        scores = parts.sum(axis=-1)
+        expected = (parts * scores[..., None]).mean(axis=1) / (scores**2).mean(axis=1)[:, None]
+        np.testing.assert_allclose(outputs["importance"], expected, atol=1e-4)
+        np.testing.assert_allclose(np.sum(outputs["importance"], axis=1), 1.0, atol=1e-5)
+        np.testing.assert_allclose(
+            outputs["population_importance"], expected.mean(axis=0), atol=1e-4
+        )
+
+    def test_an_affinity_is_what_a_value_adds(self, planted, fitted, recommender):
+        """Of a value that items have alone, as years are: their contribution beyond the average."""
+        outputs = recommender.profile(USERS)
+        names = _text(outputs["value_names"]).tolist()
+        assert names[: len(YEARS)] == [f"year={year}" for year in YEARS]
+        parts = fitted.model.compute_parts(planted.interactions.known)[:, 0]
+        affinities = np.asarray(outputs["value_affinities"])[:, : len(YEARS)]
+        labels = planted.catalogue.values["year"].matrix.toarray() > 0
+        for value in range(len(YEARS)):
+            expected = parts[:, labels[:, value]].mean(axis=1) - parts.mean(axis=1)
+            np.testing.assert_allclose(affinities[:, value], expected, atol=1e-4)
+
+    def test_who_likes_a_year_is_found_to(self, planted, recommender):
+        """A user's most liked year is most often that with the largest excess in the history."""
+        outputs = recommender.profile(USERS)
+        count = len(YEARS)
+        excess = (
+            np.asarray(outputs["value_history_shares"])[:, :count]
+            - np.asarray(outputs["value_catalogue_shares"])[:count]
+        )
+        liked = np.asarray(outputs["value_affinities"])[:, :count].argmax(axis=1)
+        assert (liked == excess.argmax(axis=1)).mean() > 0.7
+
+    def test_a_history_in_the_request_is_described(self, planted, recommender):
+        known = planted.interactions.known
+        stored = [[f"item {i:02d}" for i in known[0].indices]]
+        given, own = recommender.profile(["nobody"], stored), recommender.profile(USERS[:1])
+        assert _text(given["source"]).tolist() == ["history"]
+        for name in ("importance", "value_affinities", "value_history_shares"):
+            np.testing.assert_allclose(given[name], own[name], atol=1e-5)
+
+    def test_of_a_stranger_nothing_is_known_but_what_is_popular(self, recommender):
+        outputs = recommender.profile(["nobody"])
+        assert not np.any(outputs["value_affinities"])
+        assert np.flatnonzero(outputs["importance"][0]).tolist() == [CHUNKS.index("residual")]
+
+    def test_hold_weights_are_those_of_the_fit(self, fitted, recommender):
+        np.testing.assert_array_equal(
+            recommender.profile(USERS[:1])["hold_weights"], fitted.hold_weights
+        )
 
 
 class TestSimilarItems:
@@ -489,7 +616,7 @@ class TestOtherArchitectures:
     def served(self, planted):
         config = make_config(
             losses={"intra": 0.0, "inter": 0.0, "value": 0.0},
-            model={"memory_size": 0, "user_embedding": True, "evidence": 3},
+            model={"memory_size": 0, "user_embedding": True},
             training={"epochs": 0},
         )
         result = fit(config, planted.catalogue, planted.interactions)
@@ -521,8 +648,3 @@ class TestOtherArchitectures:
         unknown = _by_item(recommender.recommend(["nobody"], **options), "scores")
         np.testing.assert_allclose(given, unknown, atol=1e-6)
         assert np.abs(given - _by_item(outputs, "scores")[:1]).max() > 0.1
-
-    def test_evidence_is_as_long_as_configured(self, served):
-        outputs = served[1].explain(USERS[:2], item_id=["item 00", "item 01"])
-        assert outputs["evidence_ids"].shape == (2, 3)
-        assert outputs["evidence_contributions"].shape == (2, 3, 4)

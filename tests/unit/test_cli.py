@@ -52,8 +52,8 @@ MISTAKES = [
     (
         ["rnu", "planted"],
         "addrl: argument COMMAND: no such choice. Received: 'rnu'. Did you mean 'run'? Choose one "
-        "of init, run, serve, recommend, explain, evaluate, index, status, rollback, presets, "
-        "encoders. See `addrl --help`.",
+        "of init, run, serve, recommend, explain, profile, evaluate, index, status, rollback, "
+        "presets, encoders. See `addrl --help`.",
     ),
     (
         [],
@@ -174,6 +174,7 @@ def test_what_is_not_there_yet_names_the_command_that_makes_it(addrl, tmp_path):
         ),
         (
             ["evaluate", "planted", "--model", "ease"],
+            "measuring the baselines ...\n"
             f"addrl evaluate: {runs}/planted/data/items holds no table. Write it with "
             "`addrl run planted`.",
         ),

@@ -14,7 +14,16 @@ import pytest
 
 from serving.client import Client
 from serving.errors import ServingError
-from serving.results import Evidence, Explanation, Recommendations, RecommendedItem, VersionStatus
+from serving.results import (
+    Evidence,
+    Explanation,
+    ItemValue,
+    Profile,
+    Recommendations,
+    RecommendedItem,
+    ValuePreference,
+    VersionStatus,
+)
 from tfx_pipeline import cli, results
 from tfx_pipeline.commands import asking, recommend
 from tfx_pipeline.index import known
@@ -53,11 +62,28 @@ class FakeClient:
         return [Recommendations(user, "user", items[:k], 17) for user in users]
 
     def explain(self, user, item, history_ids=None):
-        if item != "i0":
+        if isinstance(user, list):
+            return [self.explain(*pair) for pair in zip(user, item, strict=True)]
+        if item not in ITEMS:
             raise ServingError("INVALID_ARGUMENT", f"unknown item. Received: {item!r}")
         parts = {"year": 0.5, "genre": 1.5, "residual": -0.25}
+        lifts = {"year": 0.75, "genre": 0.25, "residual": 0.0}
+        values = {"genre": ItemValue("Comedy|Drama", "Drama", 0.5, 0.25)}
+        if item == "i0":
+            values["year"] = ItemValue("1990-1999", "1990-1999", 0.75, 0.5)
         weights = {name: {"id": 0.25, "title": 0.75} for name in parts}
-        return Explanation(user, item, 1.75, parts, weights, [Evidence("i1", 1.2, parts)], 17)
+        evidence = [Evidence(f"i{number}", 1.2 - number / 10, parts) for number in range(1, 8)]
+        return Explanation(user, item, 1.75, parts, lifts, values, weights, evidence, 17)
+
+    def profile(self, user, history_ids=None):
+        self.asked.append(("profile", user, history_ids))
+        shares = dict(zip(NAMES, (0.5, 0.3, 0.2), strict=True))
+        liked = [ValuePreference(f"v{n}", 0.5 - n / 4, 0.5, 0.25) for n in range(5)]
+        source = "prior" if user == "stranger" else "user"
+        hold = {"year": {"year": 1.0, "genre": 2.0, "residual": 0.5}}
+        hold["genre"] = {"year": 0.5, "genre": 1.0, "residual": 2.0}
+        preferences = {"year": liked, "genre": liked[:2]}
+        return Profile(user, source, shares, shares, preferences, hold, 17)
 
     def score(self, user, ids):
         return [1.0 if item in ITEMS else math.nan for item in ids]
@@ -140,10 +166,12 @@ def test_recommend_passes_what_was_asked_for(addrl, client):
         *("--want", "genre=Comedy", "--filter", "genre=Comedy", "--filter", "genre=Drama"),
         *("--history", "i0,i1", "--exclude", "i2", "--include-seen"),
     )
-    users, k, settings = client.asked[0]
+    users, k, settings = client.asked[-1]
     assert (users, k) == (["7", "8"], 2)
+    # What is given by name counts for more than what holds the list.
     assert settings == {
-        "attribute_weights": {"year": 2.0, "genre": 0.0},
+        "attribute_weights": {"year": 2.0, "genre": 0.0, "residual": 2.0},
+        "target_strength": None,
         "attribute_targets": {"genre": ["Comedy"]},
         "attribute_filters": {"genre": ["Comedy", "Drama"]},
         "history_ids": ["i0", "i1"],
@@ -259,11 +287,104 @@ def test_explain_shows_contributions_and_evidence(addrl, client, titles):
     lines = _squeeze(out)
     assert code == 0
     assert lines[0] == "Heat (i0) for user 7: score 1.750"
-    # The strongest attribute first, with the weight of each modality.
-    assert lines[2].split() == ["genre", "+1.500", "0.25", "0.75"]
-    assert lines[-1] == "because of item i1: +1.200, most of it by genre"
+    # The strongest attribute first: what it is, adds, and adds beyond its average; how much of the
+    # history and of the catalogue has it; and the weight of each modality.
+    assert lines[2].split() == [
+        "genre", "Comedy|Drama", "+1.500", "+0.250", "50%", "25%", "0.25", "0.75"
+    ]  # fmt: skip
+    assert "You often choose 1990-1999, and this is 1990-1999." in lines
+    assert lines[-6] == "because of item i1: +1.100, most of it by genre"
+    assert lines[-1] == "and of 2 more past items: +1.100"
     code, out, _ = addrl("explain", "planted", "7", "i0", "--json")
-    assert json.loads(out)["evidence"][0]["item_id"] == "i1"
+    document = json.loads(out)
+    assert [each["item_id"] for each in document["evidence"]] == [f"i{n}" for n in range(1, 8)]
+    assert document["sentence"] == "You often choose 1990-1999, and this is 1990-1999."
+
+
+def test_why_gives_the_reason_of_every_item(addrl, client, titles):
+    code, out, _ = addrl("recommend", "planted", "7", "--k", "5", "--why")
+    lines = [line for line in _squeeze(out) if " Most by " in line]
+    assert code == 0 and len(lines) == 5
+    past = "Most by i1: +1.10 of 1.75 (genre +1.50, year +0.50)"
+    # Where the strongest attribute is not known, the past item that argues most by it.
+    assert lines[0].strip() == f"1  You chose i1, and this goes with it. {past}"
+    assert lines[4].strip() == f"5  You often choose 1990-1999, and this is 1990-1999. {past}"
+    code, out, _ = addrl("recommend", "planted", "7", "--k", "5", "--why", "--json")
+    last = json.loads(out)["users"][0]["items"][4]
+    assert last["why"] == "You often choose 1990-1999, and this is 1990-1999."
+    assert last["evidence"][0]["contribution"] == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize(
+    ("words", "weights"),
+    [
+        ([], {"genre": 2.0, "residual": 0.5}),
+        (["--no-hold"], None),
+        (["--hold", "genre=4"], {"genre": 4.0}),
+        (["--weight", "genre=3"], {"genre": 3.0, "residual": 0.5}),
+        # Of two wishes the geometric mean, and nothing holds what is wanted.
+        (["--want", "genre=Drama"], None),
+    ],
+)
+def test_a_wish_holds_the_rest(addrl, client, words, weights):
+    code, _, err = addrl("recommend", "planted", "7", "--k", "5", "--want", "year=1", *words)
+    assert (code, err) == (0, "")
+    assert client.asked[-1][2]["attribute_weights"] == weights
+
+
+def test_strength_is_handed_on(addrl, client):
+    words = ("recommend", "planted", "7", "--k", "5", "--want", "year=1", "--strength", "1.5")
+    assert addrl(*words)[0] == 0
+    assert client.asked[-1][2]["target_strength"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--strength", "2"], "--strength goes with --want NAME=VALUE. Received: no --want."),
+        (["--hold", "year=2"], "--hold goes with --want NAME=VALUE. Received: no --want."),
+        (["--no-hold"], "--no-hold goes with --want NAME=VALUE. Received: no --want."),
+        (
+            ["--want", "year=1", "--hold", "yaer=2"],
+            "--hold: the model has no such attribute. Received: 'yaer'. Did you mean 'year'? It "
+            "has: year, genre, residual.",
+        ),
+    ],
+)
+def test_steering_that_makes_no_sense_is_a_mistake(addrl, client, words, message):
+    code, out, err = addrl("recommend", "planted", "7", *words)
+    assert (code, out, err) == (2, "", f"addrl recommend: {message}\n")
+
+
+def test_profile_shows_what_drives_a_user(addrl, client):
+    code, out, _ = addrl("profile", "planted", "7", "--values", "1")
+    lines = _squeeze(out)
+    assert code == 0
+    assert lines[0] == "what decides the scores of user 7, model version 17"
+    assert lines[2].split() == ["year", "50%", "50%"]
+    rows = [line.split() for line in lines]
+    assert ["v0", "+0.500", "50%", "25%"] in rows and ["v4", "-0.500", "50%", "25%"] in rows
+    assert sum(row[:1] == ["v2"] for row in rows) == 0
+    code, out, _ = addrl("profile", "planted", "7", "--json")
+    assert len(json.loads(out)["preferences"]["year"]) == 5
+
+
+def test_profile_of_everybody_and_of_nobody(addrl, client):
+    code, out, _ = addrl("profile", "planted", "--all")
+    assert code == 0 and "share, all users" in out and "year, most common: v0 25%" in out
+    code, out, _ = addrl("profile", "planted", "--all", "--json")
+    assert json.loads(out)["importance"] == {"year": 0.5, "genre": 0.3, "residual": 0.2}
+    code, out, _ = addrl("profile", "planted", "stranger")
+    assert out == "Nothing is known of this user, whose list is what is popular.\n"
+    addrl("profile", "planted", "--history", "i0,i1")
+    assert client.asked[-1] == ("profile", "", ["i0", "i1"])
+
+
+@pytest.mark.parametrize("words", [[], ["7", "--all"]])
+def test_profile_is_of_one_or_of_all(addrl, client, words):
+    code, out, err = addrl("profile", "planted", *words)
+    message = "name a USER (or give --history ID,ID), or ask for --all."
+    assert (code, out, err) == (2, "", f"addrl profile: {message}\n")
 
 
 def test_explain_names_an_unknown_item(addrl, client):

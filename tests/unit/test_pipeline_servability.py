@@ -110,6 +110,7 @@ def _recommendation(scores, contributions, items=((b"a", b"b"),)):
         "item_ids": np.array(items, object),
         "scores": np.array(scores, np.float32),
         "contributions": np.array(contributions, np.float32),
+        "average_contributions": np.zeros((1, 2), np.float32),
         "contribution_names": np.array([b"genre", b"residual"], object),
         "attribute_values": np.full((1, 2, 1), b"x", object),
         "source": np.array([b"user"], object),

@@ -41,6 +41,7 @@ class _ScriptedClient(Client):
             "item_ids": [["i"]],
             "scores": [[sum(shares)]],
             "contributions": [[shares]],
+            "average_contributions": [[0.0] * len(shares)],
             "contribution_names": list(self.names),
             "attribute_values": [[["x"]]],
             "source": ["user"],

@@ -30,7 +30,7 @@ def test_contract_honours_itself():
 
 def test_names_that_clients_depend_on():
     assert set(CONTRACT) == {
-        "recommend", "explain", "similar_items", "score",
+        "recommend", "explain", "profile", "similar_items", "score",
         "serving_default", "evaluate", "evaluate_slices",
     }  # fmt: skip
     required = {

@@ -30,43 +30,67 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command."""
+    from serving.sentences import make_sentence
+
     with asking.connect(options) as client:
         asking.validate_history(options, client, options.history)
         answer = client.explain(options.user, options.item, history_ids=options.history)
     asking.warn_of_other_versions(options, [answer.model_version])
     titles = workspace.Workspace(options.runs, options.preset).load_titles()
     if options.json:
-        document = {"preset": options.preset, "title": titles.get(answer.item_id)}
+        document = {
+            "preset": options.preset,
+            "title": titles.get(answer.item_id),
+            "sentence": make_sentence(answer, titles),
+        }
         print(json.dumps({**document, **answer.as_dict()}, indent=2, ensure_ascii=False))
         return 0
     _print(answer, titles)
     return 0
 
 
+# Past items that are shown, of all that JSON has.
+_SHOWN = 5
+
+
 def _print(answer: Any, titles: Mapping[str, str]) -> None:
+    from serving.sentences import make_sentence
     from tfx_pipeline import tables
 
     console = tables.make_console()
     modalities = list(next(iter(answer.modality_weights.values()), {}))
-    rows = [
-        [
-            name,
-            f"{value:+.3f}",
-            *(f"{answer.modality_weights[name][modality]:.2f}" for modality in modalities),
-        ]
-        for name, value in sorted(answer.contributions.items(), key=lambda pair: -pair[1])
-    ]
+    rows = []
+    for name, value in sorted(answer.contributions.items(), key=lambda pair: -pair[1]):
+        known = answer.values.get(name)
+        rows.append(
+            [
+                name,
+                known.value if known else "",
+                f"{value:+.3f}",
+                f"{answer.lifts[name]:+.3f}",
+                f"{known.history_share:.0%}" if known else "",
+                f"{known.catalogue_share:.0%}" if known else "",
+                *(f"{answer.modality_weights[name][modality]:.2f}" for modality in modalities),
+            ]
+        )
     title = f"{_name(answer.item_id, titles)} for user {answer.user_id}: score {answer.score:.3f}"
-    columns = ["attribute", "adds", *(f"weight of {modality}" for modality in modalities)]
-    console.print(tables.make_rows_table(title, columns, rows))
+    columns = ["attribute", "value", "adds", "beyond its average"]
+    columns += ["of the history", "of the catalogue"]
+    columns += [f"weight of {modality}" for modality in modalities]
+    console.print(tables.make_rows_table(title, columns, rows, text_columns=2))
+    console.print(make_sentence(answer, titles))
     if not answer.evidence:
         console.print("No past item argues for it.")
-    for evidence in answer.evidence:
+    for evidence in answer.evidence[:_SHOWN]:
         reason = max(evidence.contributions, key=lambda name: evidence.contributions[name])
         console.print(
             f"because of {_name(evidence.item_id, titles)}: {evidence.contribution:+.3f}, most of "
             f"it by {reason}"
         )
+    rest = answer.evidence[_SHOWN:]
+    if rest:
+        total = sum(each.contribution for each in rest)
+        console.print(f"and of {len(rest)} more past items: {total:+.3f}")
 
 
 def _name(item_id: str, titles: Mapping[str, str]) -> str:

@@ -109,6 +109,18 @@ def positive_float(text: str) -> float:
     return value
 
 
+def finite_float(text: str) -> float:
+    """Returns a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    # The comparison is also false for NaN.
+    if not abs(value) < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number. Received: {text!r}.")
+    return value
+
+
 def port(text: str) -> int:
     """Returns a TCP port; 0 lets the system choose."""
     if not text.isascii() or not text.isdigit() or int(text) > 65535:

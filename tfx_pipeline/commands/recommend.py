@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     add.add_argument("--users-file", metavar="FILE", help="more users, one a line; - for the input")
     add.add_argument("--k", type=parser.positive_int, default=10, help="length (default: 10)")
     _add_steering(add)
+    add.add_argument("--why", action="store_true", help="print the reason for every item")
     seen = add.add_mutually_exclusive_group()
     seen.add_argument(
         "--exclude-seen",
@@ -52,6 +54,26 @@ def _add_steering(add: argparse.ArgumentParser) -> None:
 
     repeatable("--weight", parser.name_weight, "NAME=NUMBER", "weigh an attribute; 1 is neutral")
     repeatable("--want", parser.name_value, "NAME=VALUE", "push up items with this value")
+    hold = add.add_mutually_exclusive_group()
+    hold.add_argument(
+        "--hold",
+        type=parser.name_weight,
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="with --want: weigh NAME like this to keep the rest of the list (default: what was "
+        "best on validation)",
+    )
+    hold.add_argument(
+        "--no-hold", action="store_true", help="with --want: leave all weights as they are"
+    )
+    add.add_argument(
+        "--strength",
+        type=parser.finite_float,
+        metavar="NUMBER",
+        help="with --want: how much it counts, in standard deviations of the user's scores "
+        "(default: the model's own)",
+    )
     repeatable("--filter", parser.name_value, "NAME=VALUE", "only items with this value")
     add.add_argument(
         "--history", type=parser.id_list, metavar="ID,ID", help="take these items as the history"
@@ -76,15 +98,16 @@ def run(options: argparse.Namespace) -> int:
         except ServingError:
             explain_refusal(options, place)
             raise
+        reasons = explain_lists(client, answers, options.history) if options.why else {}
     asking.warn_of_other_versions(options, {answer.model_version for answer in answers})
     if options.csv:
         return _write_csv(options.csv, answers, len(users))
     titles = place.load_titles()
     if options.json:
-        document = make_document(options.preset, options.k, answers, titles)
+        document = make_document(options.preset, options.k, answers, titles, reasons)
         print(json.dumps(document, indent=2, ensure_ascii=False))
         return 0
-    _print_tables(answers, titles)
+    _print_tables(answers, titles, reasons)
     return 0
 
 
@@ -117,18 +140,31 @@ def load_users(users: Sequence[str], file: str | None, has_history: bool) -> lis
 
 def make_settings(options: argparse.Namespace, client: Any) -> dict[str, Any]:
     """Makes the client's settings out of the options; checks names before anything is asked."""
+    from serving.requests import combine_holds
+
+    if not options.want and (options.hold or options.no_hold or options.strength is not None):
+        given = "--hold" if options.hold else "--no-hold" if options.no_hold else "--strength"
+        raise CommandError(f"{given} goes with --want NAME=VALUE. Received: no --want.", USAGE)
     weights = dict(options.weight)
     if weights or options.want or options.filter:
         names = client.contribution_names()
         attributes = [name for name in names if name not in asking.CHUNKS_WITHOUT_VALUES]
         asking.validate_names("--weight", weights, names)
         asking.validate_names("--want", [name for name, _ in options.want], attributes)
+        asking.validate_names("--hold", [name for name, _ in options.hold], names)
         asking.validate_names("--filter", [name for name, _ in options.filter], attributes)
+    if options.want and not options.no_hold:
+        wanted = dict.fromkeys(name for name, _ in options.want)
+        held = dict(options.hold)
+        if not held:
+            held = combine_holds(wanted, client.profile("").hold_weights)
+        weights = {**held, **weights}
     return {
         "attribute_weights": weights or None,
         "attribute_targets": asking.group_values(options.want) or None,
         "attribute_filters": asking.group_values(options.filter) or None,
         "history_ids": options.history,
+        "target_strength": options.strength,
         "exclude_ids": options.exclude,
         "exclude_seen": options.exclude_seen,
     }
@@ -160,15 +196,39 @@ def ask(client: Any, users: Sequence[str], k: int, settings: Mapping[str, Any]) 
             print(f"\r{done:,} of {len(users):,} users", end=end, file=sys.stderr, flush=True)
 
 
+Reasons = Mapping[tuple[str, str], Any]
+
+
+def explain_lists(client: Any, answers: Sequence[Any], history: Sequence[str] | None) -> Reasons:
+    """Explains every item of every list, by user and item."""
+    reasons = {}
+    for answer in answers:
+        items = [item.item_id for item in answer.items]
+        if items:
+            found = client.explain([answer.user_id] * len(items), items, history_ids=history)
+            reasons |= {(answer.user_id, each.item_id): each for each in found}
+    return reasons
+
+
 def make_document(
-    preset: str, k: int, answers: Sequence[Any], titles: Mapping[str, str]
+    preset: str,
+    k: int,
+    answers: Sequence[Any],
+    titles: Mapping[str, str],
+    reasons: Reasons,
 ) -> dict[str, Any]:
-    """Makes the JSON document: the answers as the client returns them, with titles."""
+    """Makes the JSON document: the answers as the client returns them, with titles and reasons."""
+    from serving.sentences import make_sentence
+
     users = []
     for answer in answers:
         user = answer.as_dict()
         for rank, item in enumerate(user["items"], start=1):
             item.update(rank=rank, title=titles.get(item["item_id"]))
+            why = reasons.get((answer.user_id, item["item_id"]))
+            if why is not None:
+                item["why"] = make_sentence(why, titles)
+                item["evidence"] = [dataclasses.asdict(each) for each in why.evidence]
         users.append(user)
     return {"preset": preset, "k": k, "users": users}
 
@@ -193,7 +253,8 @@ def _write_csv(path: str, answers: Sequence[Any], count: int) -> int:
     return 0
 
 
-def _print_tables(answers: Sequence[Any], titles: Mapping[str, str]) -> None:
+def _print_tables(answers: Sequence[Any], titles: Mapping[str, str], reasons: Reasons) -> None:
+    from serving.sentences import make_sentence
     from tfx_pipeline import tables
 
     console = tables.make_console()
@@ -202,3 +263,18 @@ def _print_tables(answers: Sequence[Any], titles: Mapping[str, str]) -> None:
             console.print()
         table = tables.make_recommendations_table(answer, titles, width=console.width)
         console.print(table)
+        for rank, item in enumerate(answer.items, start=1):
+            why = reasons.get((answer.user_id, item.item_id))
+            if why is not None:
+                console.print(f"{rank:4d}  {make_sentence(why, titles)}{_word_past(why, titles)}")
+
+
+def _word_past(why: Any, titles: Mapping[str, str]) -> str:
+    """Words the past item that argues most: because of it, so much, mostly by what."""
+    if not why.evidence or why.evidence[0].contribution <= 0:
+        return ""
+    past = why.evidence[0]
+    parts = sorted(past.contributions, key=lambda name: -past.contributions[name])[:2]
+    shares = ", ".join(f"{name} {past.contributions[name]:+.2f}" for name in parts)
+    name = titles.get(past.item_id) or past.item_id
+    return f" Most by {name}: {past.contribution:+.2f} of {why.score:.2f} ({shares})"

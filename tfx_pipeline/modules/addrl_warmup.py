@@ -45,7 +45,15 @@ def make_requests(
     requests += [
         ("recommend", {"user_id": ["(unknown)"], "k": k, "history_ids": [items[:_HISTORY]]}),
         ("recommend", {"user_id": users[:1], "k": k, "attribute_weights": weights}),
-        ("recommend", {"user_id": users[:1], "k": k, "attribute_targets": [wanted[:1]]}),
+        (
+            "recommend",
+            {
+                "user_id": users[:1],
+                "k": k,
+                "attribute_targets": [wanted[:1]],
+                "target_strength": np.float32([1.0]),
+            },
+        ),
         (
             "recommend",
             {
@@ -58,6 +66,8 @@ def make_requests(
         ),
         ("similar_items", {"item_id": items[:1], "k": k}),
         ("score", {"user_id": users[:1], "item_ids": [items]}),
+        ("profile", {"user_id": users[:1]}),
+        ("profile", {"user_id": ["(unknown)"], "history_ids": [items[:_HISTORY]]}),
     ]
     requests += [("explain", {"user_id": [user], "item_id": items[:1]}) for user in users]
     return requests

@@ -15,7 +15,7 @@ def planted() -> PipelineConfig:
         attributes=ATTRIBUTES,
         modalities=MODALITIES,
         start=StartConfig(ease_lambda=100.0, side_information=(("genre", 5.0), ("title", 5.0))),
-        model=ModelConfig(chunk_dim=8, residual_dim=16, memory_size=32, evidence=3),
+        model=ModelConfig(chunk_dim=8, residual_dim=16, memory_size=32),
         training=TrainingConfig(content_epochs=3, epochs=2, batch_size=64, item_batch_size=64),
     )
     return PipelineConfig(

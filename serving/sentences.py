@@ -1,0 +1,37 @@
+"""The sentence that a shop prints beside a recommendation, out of its explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from serving.results import Explanation
+
+
+def make_sentence(explanation: Explanation, titles: Mapping[str, str] | None = None) -> str:
+    """Makes one sentence of the strongest reason for an item.
+
+    The reason is what speaks for this item more than for others, not what is large for all of them:
+    the chunk with the largest lift. An attribute is named where the user's own history shows that
+    value more often than the catalogue does; else the past item that argues most is.
+
+    Args:
+        explanation: of one item for one user.
+        titles: title by item id; the ids stand where there is none.
+
+    Returns:
+        The sentence.
+
+    Example:
+        "You often choose Divided, and this is Divided."
+    """
+    titles = titles or {}
+    if not explanation.evidence:
+        return "Many choose this."
+    strongest = max(explanation.lifts, key=lambda name: explanation.lifts[name])
+    value = explanation.values.get(strongest)
+    if value is not None and value.history_share > value.catalogue_share:
+        return f"You often choose {value.typical}, and this is {value.typical}."
+    past = max(explanation.evidence, key=lambda each: each.contributions[strongest])
+    if past.contributions[strongest] <= 0:
+        past = explanation.evidence[0]
+    return f"You chose {titles.get(past.item_id) or past.item_id}, and this goes with it."
