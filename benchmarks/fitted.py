@@ -14,6 +14,7 @@ import scipy.sparse
 from addrl_keras.catalogue import AttributeValues, Catalogue, Interactions
 from addrl_keras.config import Config
 from addrl_keras.metrics.ranking import compute_ranking_metrics
+from addrl_keras.training import FitResult
 from tfx_pipeline.commands import baselines, workspace
 from tfx_pipeline.index.extras import load_extras
 
@@ -59,6 +60,12 @@ def load_data(preset: str, runs: Path) -> Data:
     config = result.model.config
     numbers = load_numbers(place, config, result.catalogue.item_ids)
     return Data(config, result.catalogue, interactions, test, numbers)
+
+
+def load_result_of_run(preset: str, runs: Path) -> FitResult:
+    """Loads the fitted model of the newest pushed version of a preset."""
+    place = workspace.Workspace(runs, preset)
+    return load_extras(place.serving / str(place.list_versions()[0])).result
 
 
 def load_numbers(

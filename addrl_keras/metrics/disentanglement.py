@@ -75,3 +75,42 @@ def compute_effective_rank(vectors: np.ndarray) -> float:
     share = singular / singular.sum()
     share = share[share > 0]
     return float(np.exp(-(share * np.log(share)).sum()))
+
+
+def compute_dci(importance: np.ndarray) -> tuple[float, float]:
+    """Computes how far each dimension stands for one factor, and each factor for one dimension.
+
+    Disentanglement of a dimension is `1 - H(P_i)`, with the entropy over factors of its relative
+    importance, to the base of their number; completeness of a factor `1 - H(P_j)`, over dimensions.
+    Disentanglement is averaged by the dimensions' importance, completeness plainly.
+
+    Args:
+        importance: Float `[num_dimensions, num_factors]`, at least 0: what each dimension
+            contributes to the prediction of each factor.
+
+    Returns:
+        Disentanglement and completeness, in 0..1.
+
+    Example:
+        >>> compute_dci(np.eye(3))
+        (1.0, 1.0)
+
+    Reference:
+        Eastwood and Williams, A Framework for the Quantitative Evaluation of Disentangled
+        Representations, ICLR 2018.
+    """
+    importance = np.asarray(importance, float)
+    total = importance.sum()
+    if total <= 0:
+        return 0.0, 0.0
+    weights = importance.sum(axis=1) / total
+    disentanglement = float((weights * _compute_certainty(importance)).sum())
+    return disentanglement, float(_compute_certainty(importance.T).mean())
+
+
+def _compute_certainty(rows: np.ndarray) -> np.ndarray:
+    """`1 - entropy` of each row, divided by its sum, to the base of its length."""
+    sums = rows.sum(axis=1, keepdims=True)
+    shares = np.divide(rows, sums, out=np.full_like(rows, 1 / rows.shape[1]), where=sums > 0)
+    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    return 1.0 + (shares * logs).sum(axis=1) / np.log(max(2, rows.shape[1]))

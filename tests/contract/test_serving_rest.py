@@ -21,6 +21,7 @@ NEUTRAL = {
     "attribute_weights": [[1.0, 1, 1.0]],
     "attribute_targets": [[""]],
     "attribute_filters": [[""]],
+    "target_strength": [10.0],
 }
 _PAIR = {"user_id": "u0", "item_id": "i0", "history_ids": [""]}
 
@@ -43,7 +44,7 @@ def test_columnar_recommend_equals_grpc():
     assert status == 200
     assert set(answer["outputs"]) == set(outputs)
     for name, value in outputs.items():
-        if name in ("scores", "contributions"):
+        if name in ("scores", "contributions", "average_contributions"):
             flat = [x for row in answer["outputs"][name] for x in row]
             assert flat == [pytest.approx(x) for row in value for x in row]
         else:

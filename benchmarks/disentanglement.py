@@ -1,0 +1,317 @@
+"""What each chunk tells of each attribute, beside controls, on items that no probe has seen.
+
+    python -m benchmarks.disentanglement hm toys --runs RUNS   # writes results/disentanglement.json
+
+A probe reads attribute `j` from chunk `k`, for all pairs (`addrl_keras.metrics.disentanglement`).
+Attributes are correlated by nature, so what the label of `k` alone tells of `j` is the floor of
+the pair: no chunk that stands for `k` can tell less. What an item is may not be known: with the
+values of 30 % of the items hidden, what the chunk tells of them stands beside the best probe on all
+content features together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import scipy.sparse.linalg
+
+from addrl_keras.catalogue import AttributeValues, Catalogue
+from addrl_keras.config import Config
+from addrl_keras.metrics.disentanglement import compute_dci, compute_probe_accuracy
+from addrl_keras.watching import get_single_labels
+from benchmarks.fitted import Data, load_data
+from benchmarks.provenance import ROOT, make_provenance, write_result
+
+SEEDS = (0, 1, 2)
+HIDDEN = 0.3
+# A memory is as wide as the catalogue; a probe sees its strongest directions.
+_MEMORY_DIM = 128
+_TREES = 50
+
+Chunks = Mapping[str, np.ndarray]
+
+
+def measure(preset: str, data: Data, seeds: tuple[int, ...]) -> dict[str, Any]:
+    """Measures one preset.
+
+    Returns:
+        `majority` and `floor`, of the labels alone; by system the probes, DCI and recall; and
+        `hidden`, what is told of items whose values are hidden.
+    """
+    labels = {
+        name: get_single_labels(data.catalogue.values[name].matrix)
+        for name in data.config.attribute_names
+    }
+    found: dict[str, Any] = {
+        "attributes": list(labels),
+        "majority": {
+            name: _probe(np.zeros((len(values), 1)), values, 0)[1]
+            for name, values in labels.items()
+        },
+        "floor": {name: probe_all(_one_hot(values), labels, 0) for name, values in labels.items()},
+        "systems": {},
+        "hidden": {},
+    }
+    for seed in seeds:
+        for name, make in make_systems(data).items():
+            chunks, recall = make(seed)
+            row = {
+                "seed": seed,
+                "recall_at_20": recall,
+                "probes": {
+                    chunk: probe_all(vectors, labels, seed) for chunk, vectors in chunks.items()
+                },
+            }
+            row["dci"] = measure_dci(chunks, labels, seed)
+            found["systems"].setdefault(name, []).append(row)
+            print(f"{preset} {name} seed {seed}: {_word(row)}", flush=True)
+        for name, config in make_losses(data.config).items():
+            told = probe_hidden(config, data.catalogue, seed)
+            found["hidden"].setdefault(name, []).append({"seed": seed, **told})
+            print(f"{preset} hidden {name} seed {seed}: {told}", flush=True)
+        best = probe_content(data.config, data.catalogue, seed)
+        found["hidden"].setdefault("probe_on_all_content", []).append({"seed": seed, **best})
+        print(f"{preset} hidden, probe on all content, seed {seed}: {best}", flush=True)
+    return found
+
+
+def make_systems(data: Data) -> dict[str, Callable[[int], tuple[Chunks, float | None]]]:
+    """Makes what is probed: from a seed to the items' chunks by name, and Recall@20 on test.
+
+    Returns:
+        `default`; `start`, before the first gradient step; `untrained`, the same architecture with
+        random weights; `svd` of the interactions, cut into chunks of the same widths at random; and
+        `random_chunks`, the default's own vectors cut at random.
+    """
+    from addrl_keras import fit
+
+    def fit_own(config: Config, seed: int) -> Any:
+        training = dataclasses.replace(config.training, seed=seed, hold_users=0)
+        config = dataclasses.replace(config, training=training)
+        return fit(config, data.catalogue, data.interactions)
+
+    def score(result: Any) -> float:
+        from benchmarks.fitted import score_ranking
+
+        scores = result.model.compute_scores
+        found = score_ranking(scores, data.interactions.known, data.test)
+        return found["recall_at_20"]
+
+    fitted: dict[int, Any] = {}
+
+    def own(seed: int) -> tuple[Chunks, float | None]:
+        fitted.clear()
+        fitted[seed] = fit_own(data.config, seed)
+        return get_chunks(fitted[seed].model), score(fitted[seed])
+
+    def start(seed: int) -> tuple[Chunks, float | None]:
+        training = dataclasses.replace(data.config.training, epochs=0)
+        result = fit_own(dataclasses.replace(data.config, training=training), seed)
+        return get_chunks(result.model), score(result)
+
+    def cut(vectors: np.ndarray, seed: int) -> Chunks:
+        """Cuts vectors into chunks of the default's widths, dimensions at random."""
+        model = fitted[seed].model
+        order = np.random.default_rng(seed).permutation(vectors.shape[1])
+        ends = np.cumsum(model.chunk_dims)[:-1]
+        names = model.config.chunk_names[: len(model.chunk_dims)]
+        parts = np.split(vectors[:, order], ends, axis=1)
+        return dict(zip(names, parts, strict=True))
+
+    def svd(seed: int) -> tuple[Chunks, float | None]:
+        known = data.interactions.known.astype(np.float32)
+        dim = min(sum(fitted[seed].model.chunk_dims), min(known.shape) - 1)
+        _, sizes, right = scipy.sparse.linalg.svds(known, k=dim, random_state=seed)
+        vectors = (right * sizes[:, None]).T
+        missing = sum(fitted[seed].model.chunk_dims) - dim
+        return cut(np.pad(vectors, ((0, 0), (0, missing))), seed), None
+
+    def shuffled(seed: int) -> tuple[Chunks, float | None]:
+        # A rotation keeps every score and every distance, and mixes what the chunks stand for.
+        vectors = np.asarray(fitted[seed].model.item_tower(None))
+        generator = np.random.default_rng(seed)
+        size = (vectors.shape[1], vectors.shape[1])
+        rotation = np.linalg.qr(generator.standard_normal(size))[0]
+        return cut(vectors @ rotation, seed), None
+
+    def untrained(seed: int) -> tuple[Chunks, float | None]:
+        generator = np.random.default_rng(seed)
+        size = (data.catalogue.num_items, sum(fitted[seed].model.chunk_dims))
+        return cut(generator.standard_normal(size), seed), None
+
+    return {
+        "default": own,
+        "start": start,
+        "rotated": shuffled,
+        "svd": svd,
+        "untrained": untrained,
+    }
+
+
+def get_chunks(model: Any) -> Chunks:
+    """Gets the items' chunks by name: float `[num_items, width]`, the memory reduced by an SVD."""
+    vectors = np.asarray(model.item_tower(None))
+    names = model.config.chunk_names
+    ends = np.cumsum(model.chunk_dims)[:-1]
+    widths = names[: len(model.chunk_dims)]
+    chunks = dict(zip(widths, np.split(vectors, ends, axis=1), strict=True))
+    if model.memory is not None:
+        weights = model.memory.compute_matrix().T.astype(np.float32)
+        dim = min(_MEMORY_DIM, weights.shape[0] - 1)
+        left, sizes, _ = scipy.sparse.linalg.svds(weights, k=dim, random_state=0)
+        chunks[names[-1]] = left * sizes
+    return chunks
+
+
+def probe_all(vectors: np.ndarray, labels: Mapping[str, np.ndarray], seed: int) -> dict[str, float]:
+    """Reads every attribute from vectors; accuracy by attribute."""
+    return {name: _probe(vectors, values, seed)[0] for name, values in labels.items()}
+
+
+def _probe(vectors: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float, float]:
+    found, majority = compute_probe_accuracy(vectors, labels, seed=seed)
+    return round(found, 4), round(majority, 4)
+
+
+def _one_hot(labels: np.ndarray) -> np.ndarray:
+    rows = np.zeros((len(labels), labels.max() + 1))
+    known = np.flatnonzero(labels >= 0)
+    rows[known, labels[known]] = 1.0
+    return rows
+
+
+def measure_dci(chunks: Chunks, labels: Mapping[str, np.ndarray], seed: int) -> dict[str, float]:
+    """Measures DCI over the dimensions of all chunks, by the importances of random forests."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    vectors = np.concatenate(list(chunks.values()), axis=1)
+    columns = []
+    for values in labels.values():
+        known = np.flatnonzero(values >= 0)
+        forest = RandomForestClassifier(
+            _TREES, max_depth=12, min_samples_leaf=3, random_state=seed, n_jobs=1
+        )
+        forest.fit(vectors[known], values[known])
+        columns.append(forest.feature_importances_)
+    disentanglement, completeness = compute_dci(np.stack(columns, axis=1))
+    return {
+        "disentanglement": round(disentanglement, 4),
+        "completeness": round(completeness, 4),
+    }
+
+
+def make_losses(config: Config) -> dict[str, Config]:
+    """Makes the variants of the content side: each of the paper's terms left out, and all."""
+
+    def without(*names: str) -> Config:
+        return dataclasses.replace(
+            config, losses=dataclasses.replace(config.losses, **dict.fromkeys(names, 0.0))
+        )
+
+    return {
+        "default": config,
+        "no_intra": without("intra"),
+        "no_inter": without("inter"),
+        "no_value": without("value"),
+        "no_terms": without("intra", "inter", "value"),
+    }
+
+
+def hide(catalogue: Catalogue, seed: int) -> tuple[Catalogue, np.ndarray]:
+    """Hides all values of some items; returns the catalogue without them, and the items."""
+    generator = np.random.default_rng(seed)
+    count = int(HIDDEN * catalogue.num_items)
+    hidden = np.sort(generator.permutation(catalogue.num_items)[:count])
+    kept = np.ones(catalogue.num_items, np.float32)
+    kept[hidden] = 0.0
+    values = {}
+    for name, part in catalogue.values.items():
+        matrix = scipy.sparse.csr_matrix(scipy.sparse.diags(kept) @ part.matrix)
+        matrix.eliminate_zeros()
+        values[name] = AttributeValues(part.names, matrix)
+    return dataclasses.replace(catalogue, values=values), hidden
+
+
+def probe_hidden(config: Config, catalogue: Catalogue, seed: int) -> dict[str, float]:
+    """Fits the content side without some items' values, and reads these from the chunks.
+
+    Returns:
+        By attribute the accuracy of the chunk's most probable value on the hidden items.
+    """
+    from addrl_keras.content import compute_distributions, fit_content_tower
+
+    config = dataclasses.replace(config, training=dataclasses.replace(config.training, seed=seed))
+    shown, hidden = hide(catalogue, seed)
+    tower, _ = fit_content_tower(config, shown, lambda line: None, None)
+    distributions, _ = compute_distributions(config, shown, tower)
+    told = {}
+    for name, distribution in zip(config.attribute_names, distributions, strict=True):
+        labels = get_single_labels(catalogue.values[name].matrix)[hidden]
+        known = labels >= 0
+        right = distribution[hidden][known].argmax(axis=1) == labels[known]
+        told[name] = round(float(right.mean()), 4)
+    return told
+
+
+def probe_content(config: Config, catalogue: Catalogue, seed: int) -> dict[str, float]:
+    """Reads the hidden values by a logistic regression on all content features together."""
+    from sklearn.linear_model import LogisticRegression
+
+    _, hidden = hide(catalogue, seed)
+    parts = [
+        scipy.sparse.csr_matrix(catalogue.features[modality.name])
+        for modality in config.content_modalities
+    ]
+    features = scipy.sparse.hstack([_normalize(part) for part in parts]).tocsr()
+    shown = np.setdiff1d(np.arange(catalogue.num_items), hidden)
+    told = {}
+    for name in config.attribute_names:
+        labels = get_single_labels(catalogue.values[name].matrix)
+        fitted, rest = shown[labels[shown] >= 0], hidden[labels[hidden] >= 0]
+        best = 0.0
+        # The strength of the regularisation is chosen on the hidden items themselves, in favour of
+        # the probe.
+        for strength in (1.0, 10.0, 100.0):
+            probe = LogisticRegression(C=strength, max_iter=200, random_state=seed)
+            probe.fit(features[fitted], labels[fitted])
+            best = max(best, float(probe.score(features[rest], labels[rest])))
+        told[name] = round(best, 4)
+    return told
+
+
+def _normalize(rows: scipy.sparse.csr_matrix) -> scipy.sparse.csr_matrix:
+    sizes = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
+    scale = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=sizes > 0)
+    return scipy.sparse.csr_matrix(scipy.sparse.diags(scale) @ rows)
+
+
+def _word(row: dict[str, Any]) -> str:
+    diagonal = {name: told[name] for name, told in row["probes"].items() if name in told}
+    return f"diagonal {diagonal}, {row['dci']}, Recall@20 {row['recall_at_20']}"
+
+
+def main() -> None:
+    """Measures the presets that are named and writes the result."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("presets", nargs="+")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs")
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
+    options = parser.parse_args()
+    found = {
+        name: measure(name, load_data(name, options.runs), tuple(options.seeds))
+        for name in options.presets
+    }
+    provenance = make_provenance(seeds=list(options.seeds))
+    print(write_result("disentanglement", {"provenance": provenance, "presets": found}))
+
+
+if __name__ == "__main__":
+    main()
