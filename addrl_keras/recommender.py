@@ -185,7 +185,8 @@ class Recommender(tf.Module):
             the value adds to a score beyond the average, `value_history_shares`, of the user's
             items, and `value_catalogue_shares` `[num_all_values]`, of all items. And
             `hold_weights` `[num_attributes, num_chunks]`: for each attribute the weights that keep
-            the rest of a list most like before, while a value of it is wanted.
+            the rest of a list most like before, while a value of it is wanted; and the strength of
+            the wish that they are for, `target_strength` `[]`.
         """
         inputs = self._make_inputs("profile", user_id=user_id, history_ids=history_ids)
         user = self._users.resolve(inputs["user_id"], inputs["history_ids"])
@@ -199,6 +200,7 @@ class Recommender(tf.Module):
             "value_history_shares": self._profile.compute_history_shares(user),
             "value_catalogue_shares": self._profile.catalogue_shares,
             "hold_weights": tf.identity(self._hold_weights),
+            "target_strength": tf.constant(self.config.model.target_strength, tf.float32),
         }
 
     def similar_items(

@@ -177,8 +177,10 @@ def sweep(
     names = data.catalogue.values[attribute].names
     targets = [[f"{attribute}={names[value]}"] for value in wishes.wanted]
     k = data.config.attribute_names.index(attribute)
-    hold = result.hold_weights[k : k + 1]
+    full = data.config.model.target_strength
     for strength in STRENGTHS:
+        # Who wishes half as much holds half as much, as `serving.requests.combine_holds` does.
+        hold = result.hold_weights[k : k + 1] ** min(1.0, strength / full)
         wish = {"attribute_targets": targets, "target_strength": np.float32([strength])}
         yield "want", strength, wishes.measure(served.recommend(wishes.users, **wish))
         held = served.recommend(wishes.users, attribute_weights=hold, **wish)

@@ -126,6 +126,7 @@ CONTRACT: Mapping[str, SignatureSpec] = {
             "value_history_shares": _spec("float32", "B", "V"),
             "value_catalogue_shares": _spec("float32", "V"),
             "hold_weights": _spec("float32", "A", "K"),
+            "target_strength": _spec("float32"),
         },
     ),
     "similar_items": SignatureSpec(

@@ -132,21 +132,26 @@ def strength_row(strength: Any, batch: int) -> list[float] | None:
 
 
 def combine_holds(
-    wanted: Iterable[str], hold_weights: Mapping[str, Mapping[str, float]]
+    wanted: Iterable[str],
+    hold_weights: Mapping[str, Mapping[str, float]],
+    share: float = 1.0,
 ) -> dict[str, float]:
     """Returns the weights that hold a list while values of some attributes are wanted.
 
     Args:
         wanted: the attributes of which a value is wanted.
         hold_weights: by attribute, as in `Profile`.
+        share: the strength of the wish as a share of `Profile.target_strength`, for which the
+            weights were chosen. A weaker wish moves the list less, and needs less to hold it.
 
     Returns:
         The weights that are not 1: of several attributes' the geometric mean, and of what is
         wanted none.
     """
+    power = min(1.0, max(0.0, share))
     rows = {name: hold_weights[name] for name in wanted if name in hold_weights}
     combined = {
-        chunk: math.prod(row[chunk] for row in rows.values()) ** (1 / len(rows))
+        chunk: math.prod(row[chunk] for row in rows.values()) ** (power / len(rows))
         for chunk in next(iter(rows.values()), {})
         if chunk not in rows
     }

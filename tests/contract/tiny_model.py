@@ -242,6 +242,7 @@ def make_signatures(module) -> dict:
             "value_history_shares": tf.tile([[0.75, 0.25, 0.5, 0.5]], [batch, 1]),
             "value_catalogue_shares": tf.constant([0.5, 0.5, 0.6, 0.4]),
             "hold_weights": tf.constant(HOLD_WEIGHTS),
+            "target_strength": tf.constant(TARGET_STRENGTH),
         }
 
     @tf.function(input_signature=[ids, scalar_k, weights_spec])

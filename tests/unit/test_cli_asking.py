@@ -83,7 +83,7 @@ class FakeClient:
         hold = {"year": {"year": 1.0, "genre": 2.0, "residual": 0.5}}
         hold["genre"] = {"year": 0.5, "genre": 1.0, "residual": 2.0}
         preferences = {"year": liked, "genre": liked[:2]}
-        return Profile(user, source, shares, shares, preferences, hold, 17)
+        return Profile(user, source, shares, shares, preferences, hold, 2.0, 17)
 
     def score(self, user, ids):
         return [1.0 if item in ITEMS else math.nan for item in ids]
@@ -319,6 +319,9 @@ def test_why_gives_the_reason_of_every_item(addrl, client, titles):
     ("words", "weights"),
     [
         ([], {"genre": 2.0, "residual": 0.5}),
+        # A wish half as strong needs half as much to hold the list; a stronger one no more.
+        (["--strength", "1"], {"genre": 2.0**0.5, "residual": 0.5**0.5}),
+        (["--strength", "9"], {"genre": 2.0, "residual": 0.5}),
         (["--no-hold"], None),
         (["--hold", "genre=4"], {"genre": 4.0}),
         (["--weight", "genre=3"], {"genre": 3.0, "residual": 0.5}),
@@ -329,7 +332,8 @@ def test_why_gives_the_reason_of_every_item(addrl, client, titles):
 def test_a_wish_holds_the_rest(addrl, client, words, weights):
     code, _, err = addrl("recommend", "planted", "7", "--k", "5", "--want", "year=1", *words)
     assert (code, err) == (0, "")
-    assert client.asked[-1][2]["attribute_weights"] == weights
+    found = client.asked[-1][2]["attribute_weights"]
+    assert found == (pytest.approx(weights) if weights else None)
 
 
 def test_strength_is_handed_on(addrl, client):

@@ -157,7 +157,10 @@ def make_settings(options: argparse.Namespace, client: Any) -> dict[str, Any]:
         wanted = dict.fromkeys(name for name, _ in options.want)
         held = dict(options.hold)
         if not held:
-            held = combine_holds(wanted, client.profile("").hold_weights)
+            asked = client.profile("")
+            given = options.strength is not None and asked.target_strength > 0
+            share = options.strength / asked.target_strength if given else 1.0
+            held = combine_holds(wanted, asked.hold_weights, share)
         weights = {**held, **weights}
     return {
         "attribute_weights": weights or None,
