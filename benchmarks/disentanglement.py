@@ -23,18 +23,22 @@ import scipy.sparse.linalg
 
 from addrl_keras.catalogue import AttributeValues, Catalogue
 from addrl_keras.config import Config
-from addrl_keras.metrics.disentanglement import compute_dci, compute_probe_accuracy
+from addrl_keras.metrics.disentanglement import compute_dci
+from addrl_keras.probing import (
+    Chunks,
+    compute_floor,
+    compute_majorities,
+    get_chunks,
+    get_labels,
+    probe_all,
+)
 from addrl_keras.watching import get_single_labels
 from benchmarks.fitted import Data, load_data
 from benchmarks.provenance import ROOT, make_provenance, write_result
 
 SEEDS = (0, 1, 2)
 HIDDEN = 0.3
-# A memory is as wide as the catalogue; a probe sees its strongest directions.
-_MEMORY_DIM = 128
 _TREES = 50
-
-Chunks = Mapping[str, np.ndarray]
 
 
 def measure(preset: str, data: Data, seeds: tuple[int, ...]) -> dict[str, Any]:
@@ -44,17 +48,11 @@ def measure(preset: str, data: Data, seeds: tuple[int, ...]) -> dict[str, Any]:
         `majority` and `floor`, of the labels alone; by system the probes, DCI and recall; and
         `hidden`, what is told of items whose values are hidden.
     """
-    labels = {
-        name: get_single_labels(data.catalogue.values[name].matrix)
-        for name in data.config.attribute_names
-    }
+    labels = get_labels(data.config, data.catalogue)
     found: dict[str, Any] = {
         "attributes": list(labels),
-        "majority": {
-            name: _probe(np.zeros((len(values), 1)), values, 0)[1]
-            for name, values in labels.items()
-        },
-        "floor": {name: probe_all(_one_hot(values), labels, 0) for name, values in labels.items()},
+        "majority": compute_majorities(labels),
+        "floor": compute_floor(labels),
         "systems": {},
         "hidden": {},
     }
@@ -152,38 +150,6 @@ def make_systems(data: Data) -> dict[str, Callable[[int], tuple[Chunks, float | 
         "svd": svd,
         "untrained": untrained,
     }
-
-
-def get_chunks(model: Any) -> Chunks:
-    """Gets the items' chunks by name: float `[num_items, width]`, the memory reduced by an SVD."""
-    vectors = np.asarray(model.item_tower(None))
-    names = model.config.chunk_names
-    ends = np.cumsum(model.chunk_dims)[:-1]
-    widths = names[: len(model.chunk_dims)]
-    chunks = dict(zip(widths, np.split(vectors, ends, axis=1), strict=True))
-    if model.memory is not None:
-        weights = model.memory.compute_matrix().T.astype(np.float32)
-        dim = min(_MEMORY_DIM, weights.shape[0] - 1)
-        left, sizes, _ = scipy.sparse.linalg.svds(weights, k=dim, random_state=0)
-        chunks[names[-1]] = left * sizes
-    return chunks
-
-
-def probe_all(vectors: np.ndarray, labels: Mapping[str, np.ndarray], seed: int) -> dict[str, float]:
-    """Reads every attribute from vectors; accuracy by attribute."""
-    return {name: _probe(vectors, values, seed)[0] for name, values in labels.items()}
-
-
-def _probe(vectors: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float, float]:
-    found, majority = compute_probe_accuracy(vectors, labels, seed=seed)
-    return round(found, 4), round(majority, 4)
-
-
-def _one_hot(labels: np.ndarray) -> np.ndarray:
-    rows = np.zeros((len(labels), labels.max() + 1))
-    known = np.flatnonzero(labels >= 0)
-    rows[known, labels[known]] = 1.0
-    return rows
 
 
 def measure_dci(chunks: Chunks, labels: Mapping[str, np.ndarray], seed: int) -> dict[str, float]:

@@ -1,0 +1,73 @@
+"""What every chunk of a fitted model tells of every attribute, and the floor under each pair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import scipy.sparse.linalg
+
+from addrl_keras.catalogue import Catalogue
+from addrl_keras.config import Config
+from addrl_keras.metrics.disentanglement import compute_probe_accuracy
+from addrl_keras.watching import get_single_labels
+
+Chunks = Mapping[str, np.ndarray]
+Labels = Mapping[str, np.ndarray]
+# A memory is as wide as the catalogue; a probe sees its strongest directions.
+_MEMORY_DIM = 128
+
+
+def get_labels(config: Config, catalogue: Catalogue) -> Labels:
+    """Gets the value of every item by attribute, int `[num_items]`, -1 where it has not one."""
+    return {
+        name: get_single_labels(catalogue.values[name].matrix) for name in config.attribute_names
+    }
+
+
+def get_chunks(model: Any) -> Chunks:
+    """Gets the items' chunks by name: float `[num_items, width]`, the memory reduced by an SVD."""
+    vectors = np.asarray(model.item_tower(None))
+    names = model.config.chunk_names
+    ends = np.cumsum(model.chunk_dims)[:-1]
+    widths = names[: len(model.chunk_dims)]
+    chunks = dict(zip(widths, np.split(vectors, ends, axis=1), strict=True))
+    if model.memory is not None:
+        weights = model.memory.compute_matrix().T.astype(np.float32)
+        dim = min(_MEMORY_DIM, weights.shape[0] - 1)
+        left, sizes, _ = scipy.sparse.linalg.svds(weights, k=dim, random_state=0)
+        chunks[names[-1]] = left * sizes
+    return chunks
+
+
+def probe_all(vectors: np.ndarray, labels: Labels, seed: int = 0) -> dict[str, float]:
+    """Reads every attribute from vectors; accuracy by attribute."""
+    return {name: _probe(vectors, values, seed)[0] for name, values in labels.items()}
+
+
+def _probe(vectors: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float, float]:
+    found, majority = compute_probe_accuracy(vectors, labels, seed=seed)
+    return round(found, 4), round(majority, 4)
+
+
+def compute_majorities(labels: Labels) -> dict[str, float]:
+    """Computes how often the most frequent value is right, by attribute."""
+    return {
+        name: _probe(np.zeros((len(values), 1)), values, 0)[1] for name, values in labels.items()
+    }
+
+
+def compute_floor(labels: Labels) -> dict[str, dict[str, float]]:
+    """Computes what the label of each attribute alone tells of each other.
+
+    Attributes are correlated by nature, so no chunk that stands for one can tell less.
+    """
+    return {name: probe_all(_one_hot(values), labels) for name, values in labels.items()}
+
+
+def _one_hot(labels: np.ndarray) -> np.ndarray:
+    rows = np.zeros((len(labels), labels.max() + 1))
+    known = np.flatnonzero(labels >= 0)
+    rows[known, labels[known]] = 1.0
+    return rows
