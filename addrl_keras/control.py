@@ -35,8 +35,8 @@ class Wishes:
         wanted: Int `[num_users]`, the wanted value.
         has_value: Bool `[num_users, num_items]`, whether an item is known to have it.
         relevant: Binary CSR `[num_users, num_items]`, test items that have it.
-        implied: For each other attribute the distribution that the catalogue implies.
-        before: For each other attribute that of the list without the wish.
+        attribute: Its name.
+        before: For each other attribute its distribution in the list without the wish.
         labels: The known values of all attributes, binary CSR `[num_items, num_values]`.
     """
 
@@ -44,7 +44,7 @@ class Wishes:
     wanted: np.ndarray
     has_value: np.ndarray
     relevant: scipy.sparse.csr_matrix
-    implied: Mapping[str, np.ndarray]
+    attribute: str
     before: Mapping[str, np.ndarray]
     labels: Mapping[str, scipy.sparse.csr_matrix]
 
@@ -53,20 +53,19 @@ class Wishes:
         hits = np.take_along_axis(self.has_value, np.maximum(ranked, 0), axis=1)
         hits &= ranked != ranking.PADDING
         shares = hits.sum(axis=1) / np.maximum((ranked != ranking.PADDING).sum(axis=1), 1)
-        now = {
-            name: control.compute_value_distribution(ranked, self.labels[name])
-            for name in self.implied
-        }
-
-        def average(others: Mapping[str, np.ndarray]) -> np.ndarray:
-            distances = [control.compute_total_variation(now[name], others[name]) for name in now]
-            return np.mean(distances, axis=0)
-
+        drift, total = [], []
+        for name, before in self.before.items():
+            now = control.compute_value_distribution(ranked, self.labels[name])
+            implied = control.compute_implied_distribution(
+                before, self.wanted, self.labels[self.attribute], self.labels[name], shares
+            )
+            drift.append(control.compute_total_variation(now, implied))
+            total.append(control.compute_total_variation(now, before))
         return {
             "share": shares,
             "recall": ranking.compute_recall_at_k(ranked, self.relevant),
-            "drift": average(self.implied),
-            "total_drift": average(self.before),
+            "drift": np.mean(drift, axis=0),
+            "total_drift": np.mean(total, axis=0),
         }
 
 
@@ -96,14 +95,8 @@ def make_wishes(
     has_value = labels[attribute][:, wanted].T.toarray() > 0
     others = [name for name in labels if name != attribute and labels[name].shape[1]]
     before = {name: control.compute_value_distribution(ranked, labels[name]) for name in others}
-    implied = {
-        name: control.compute_implied_distribution(
-            before[name], wanted, labels[attribute], labels[name]
-        )
-        for name in others
-    }
     relevant = scipy.sparse.csr_matrix(test[users].multiply(has_value))
-    return Wishes(users, wanted, has_value, relevant, implied, before, labels)
+    return Wishes(users, wanted, has_value, relevant, attribute, before, labels)
 
 
 class Served:
@@ -114,7 +107,7 @@ class Served:
     """
 
     def __init__(self, result: FitResult) -> None:
-        self._recommender = Recommender(result)
+        self.recommender = Recommender(result)
         self.result = result
         self._position = {item.encode(): i for i, item in enumerate(result.catalogue.item_ids)}
         self._position[b""] = ranking.PADDING
@@ -137,7 +130,7 @@ class Served:
                 name: value[part] if isinstance(value, list) else value
                 for name, value in settings.items()
             }
-            answer = self._recommender.recommend(list(ids[part]), k=K, **given)
+            answer = self.recommender.recommend(list(ids[part]), k=K, **given)
             rows += [[self._position[item] for item in row] for row in answer["item_ids"].numpy()]
         return np.array(rows)
 
@@ -184,15 +177,12 @@ def sweep(
     names = result.catalogue.values[attribute].names
     targets = [[f"{attribute}={names[value]}"] for value in wishes.wanted]
     hold = result.hold_weights[config.attribute_names.index(attribute)][None]
-    full = config.model.target_strength
     for strength in strengths:
         wish = {"attribute_targets": targets, "target_strength": np.array([strength], np.float32)}
         if "want" in systems:
             yield "want", strength, wishes.measure(served.recommend(wishes.users, **wish))
         if "want_hold" in systems:
-            # Who wishes half as much holds half as much, as `serving.requests.combine_holds` does.
-            weights = hold ** (min(1.0, strength / full) if full else 1.0)
-            held = served.recommend(wishes.users, attribute_weights=weights, **wish)
+            held = served.recommend(wishes.users, hold_weights=hold, **wish)
             yield "want_hold", strength, wishes.measure(held)
         if "boost" in systems:
             yield "boost", strength, wishes.measure(served.boost(wishes, strength))

@@ -136,6 +136,7 @@ def make_wishes(
                 np.maximum(wanted[rows], 0),
                 labels[k],
                 labels[other],
+                np.ones(len(neutral)),
             )
             for other in range(len(labels))
             if other != k and labels[other].shape[1]

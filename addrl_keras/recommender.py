@@ -69,6 +69,7 @@ class Recommender(tf.Module):
         attribute_targets: Tensor = None,
         attribute_filters: Tensor = None,
         target_strength: Tensor = None,
+        hold_weights: Tensor = None,
     ) -> dict[str, Tensor]:
         """Ranks the catalogue for each user; what is None is neutral.
 
@@ -85,6 +86,9 @@ class Recommender(tf.Module):
             attribute_filters: String `[batch, n]`, required values, `name=value`.
             target_strength: Float `[batch]`, how much a wanted value counts, in standard deviations
                 of the user's scores; `model.target_strength` by default.
+            hold_weights: Float `[batch, num_chunks]`, by which the contributions to items of a
+                wanted value are multiplied as well, or a dict from chunk name to weight; `profile`
+                has those that keep the rest of a list most like before.
 
         Returns:
             `item_ids`, `scores` `[batch, k]`, `contributions` `[batch, k, num_chunks]`, which add
@@ -108,14 +112,16 @@ class Recommender(tf.Module):
             attribute_targets=attribute_targets,
             attribute_filters=attribute_filters,
             target_strength=target_strength,
+            hold_weights=hold_weights,
         )
         k = self._validate_k(inputs["k"])
         user = self._users.resolve(inputs["user_id"], inputs["history_ids"])
         batch = tf.shape(inputs["user_id"])[0]
         steering = Steering(
-            self._validate_weights(inputs["attribute_weights"], batch),
+            self._validate_weights("attribute_weights", inputs["attribute_weights"], batch),
             self._parse_targets(inputs["attribute_targets"], batch),
             self._validate_strength(inputs["target_strength"], batch),
+            self._validate_weights("hold_weights", inputs["hold_weights"], batch),
         )
         excluded = make_multi_hot(self._items.lookup(inputs["exclude_ids"]), self.num_items)
         seen = tf.where(inputs["exclude_seen"], user.seen, tf.zeros_like(user.seen))
@@ -185,8 +191,7 @@ class Recommender(tf.Module):
             the value adds to a score beyond the average, `value_history_shares`, of the user's
             items, and `value_catalogue_shares` `[num_all_values]`, of all items. And
             `hold_weights` `[num_attributes, num_chunks]`: for each attribute the weights that keep
-            the rest of a list most like before, while a value of it is wanted; and the strength of
-            the wish that they are for, `target_strength` `[]`.
+            the rest of a list most like before, while a value of it is wanted.
         """
         inputs = self._make_inputs("profile", user_id=user_id, history_ids=history_ids)
         user = self._users.resolve(inputs["user_id"], inputs["history_ids"])
@@ -200,7 +205,6 @@ class Recommender(tf.Module):
             "value_history_shares": self._profile.compute_history_shares(user),
             "value_catalogue_shares": self._profile.catalogue_shares,
             "hold_weights": tf.identity(self._hold_weights),
-            "target_strength": tf.constant(self.config.model.target_strength, tf.float32),
         }
 
     def similar_items(
@@ -229,11 +233,9 @@ class Recommender(tf.Module):
         batch = tf.shape(items)[0]
         history = make_multi_hot(items[:, None], self.num_items)
         user = self._users.encode(history, history, None, tf.fill([batch], "history"))
-        steering = Steering(
-            self._validate_weights(inputs["attribute_weights"], batch),
-            tf.zeros((batch, sum(self.steering.sizes))),
-            tf.zeros(batch),
-        )
+        weights = self._validate_weights("attribute_weights", inputs["attribute_weights"], batch)
+        no_target = tf.zeros((batch, sum(self.steering.sizes)))
+        steering = Steering(weights, no_target, tf.zeros(batch), tf.ones_like(weights))
         ranked = self._rank(user, steering, history == 0, k)
         return {name: ranked[name] for name in ("item_ids", "scores", "contributions")}
 
@@ -330,7 +332,7 @@ class Recommender(tf.Module):
         )
 
     def make_weights(self, weights: Mapping[str, float]) -> Tensor:
-        """Makes the input `attribute_weights`, float `[1, num_chunks]`; what is not named weighs 1.
+        """Makes an input of weights, float `[1, num_chunks]`; what is not named weighs 1.
 
         Args:
             weights: Weight by chunk name.
@@ -350,9 +352,9 @@ class Recommender(tf.Module):
         return tf.constant([[float(weights.get(name, 1.0)) for name in self.chunk_names]])
 
     def _make_inputs(self, signature: str, **given: Any) -> dict[str, Tensor]:
-        weights = given.get("attribute_weights")
-        if isinstance(weights, Mapping):
-            given["attribute_weights"] = self.make_weights(weights)
+        for name in ("attribute_weights", "hold_weights"):
+            if isinstance(given.get(name), Mapping):
+                given[name] = self.make_weights(given[name])
         specs, neutral = self.input_signatures()[signature], self.neutral_inputs()
         return signatures.make_inputs(specs, neutral.get(signature, {}), given)
 
@@ -380,9 +382,9 @@ class Recommender(tf.Module):
         message = f"k must be between 1 and {self.num_items}, the size of the catalogue. Received:"
         return require((k >= 1) & (k <= self.num_items), message, k, k)
 
-    def _validate_weights(self, weights: Tensor, batch: Tensor) -> Tensor:
+    def _validate_weights(self, what: str, weights: Tensor, batch: Tensor) -> Tensor:
         names = ", ".join(self.chunk_names)
-        message = f"attribute_weights must be finite numbers for {names}. Received:"
+        message = f"{what} must be finite numbers for {names}. Received:"
         finite = tf.reduce_all(tf.math.is_finite(weights))
         return tf.broadcast_to(
             require(finite, message, weights, weights), [batch, len(self.chunk_names)]

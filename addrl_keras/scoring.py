@@ -24,11 +24,14 @@ class Steering:
         wanted: Float 0/1 `[batch, num_all_values]`, the wanted attribute values.
         strength: Float `[batch]`, how much a wanted value counts, in standard deviations of the
             user's scores.
+        hold: Float `[batch, num_chunks]`, by which the contributions to an item that has a wanted
+            value are multiplied as well; to others in proportion to their chance of having it.
     """
 
     weights: Tensor
     wanted: Tensor
     strength: Tensor
+    hold: Tensor
 
 
 class Scorer(tf.Module):
@@ -50,7 +53,6 @@ class Scorer(tf.Module):
         self._steering = steering
         self._chunk_names = config.chunk_names
         self._num_attributes = len(config.attributes)
-        self._num_values = sum(steering.sizes)
 
     def compute_scores(self, user: UserState, weights: Tensor | None = None) -> Tensor:
         """Computes every item's score.
@@ -70,8 +72,9 @@ class Scorer(tf.Module):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Computes the best items and the contributions to their scores.
 
-        An item's chance of a wanted value counts `strength` times the standard deviation of the
-        user's scores, so that it weighs alike for every user.
+        An item's chance `P` of a wanted value counts `strength` times the standard deviation of the
+        user's scores, so that it weighs alike for every user. Among the items that have it, `hold`
+        decides which are taken: `c_k` becomes `c_k (1 + P (hold_k - 1))`.
 
         Args:
             user: A batch of users.
@@ -84,27 +87,43 @@ class Scorer(tf.Module):
             num_chunks]` and, over the whole catalogue, `[batch, num_chunks]`. A place for which no
             item is left has the score -inf and no contributions.
         """
-        weights, wanted = steering.weights, steering.wanted
-        scores = self.compute_scores(user, weights)
+        scores = self.compute_scores(user, steering.weights)
         spread = tf.math.reduce_std(scores, axis=1, keepdims=True)
         strength = steering.strength[:, None] * spread
-        boosted = tf.cond(
-            tf.reduce_any(wanted > 0),
-            lambda: (
-                scores + strength * tf.reduce_sum(self._steering.compute_boost(wanted), axis=-1)
-            ),
-            lambda: scores,
+
+        def wish() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+            boost = self._steering.compute_boost(steering.wanted)
+            chance = self._steering.compute_chance(steering.wanted, boost)
+            held = self.compute_scores(user, steering.weights * steering.hold)
+            # Written as a difference: where nothing holds, scores stay as they are bit for bit.
+            wished = scores + chance * (held - scores)
+            wished += strength * tf.reduce_sum(boost, axis=-1)
+            values, indices = self._index.search(wished, k, allowed)
+            factors = 1.0 + chance[..., None] * (steering.hold[:, None, :] - 1.0)
+            parts = self.compute_parts(user) * steering.weights[:, None, :] * factors
+            parts = self._add_boost(parts, strength[..., None] * boost)
+            best = tf.gather(parts, indices, batch_dims=1)
+            return values, indices, best, tf.reduce_mean(parts, axis=1)
+
+        def rank() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+            values, indices = self._index.search(scores, k, allowed)
+            best = self._split(user, steering.weights, indices)
+            return values, indices, best, self._average(user, steering.weights)
+
+        values, indices, contributions, averages = tf.cond(
+            tf.reduce_any(steering.wanted > 0), wish, rank
         )
-        values, indices = self._index.search(boosted, k, allowed)
-        contributions = self._split(user, weights, wanted, strength, indices)
         empty = tf.math.is_inf(values)[..., None]
-        contributions = tf.where(empty, tf.zeros_like(contributions), contributions)
-        boost = strength * self._steering.compute_average_boost(wanted)
-        return values, indices, contributions, self._average(user, weights, boost)
+        return (
+            values,
+            indices,
+            tf.where(empty, tf.zeros_like(contributions), contributions),
+            averages,
+        )
 
     def compute_averages(self, user: UserState) -> Tensor:
         """Computes the mean over the catalogue of every contribution, `[batch, num_chunks]`."""
-        return self._average(user, None, tf.zeros((1, self._num_attributes)))
+        return self._average(user, None)
 
     def compute_parts(self, user: UserState) -> Tensor:
         """Splits the score of every item, with neutral settings.
@@ -127,9 +146,7 @@ class Scorer(tf.Module):
         Returns:
             Float `[batch, num_chunks]`; the sum over the last axis is the score.
         """
-        batch = tf.shape(items)[0]
-        no_target = tf.zeros((batch, self._num_values))
-        return self._split(user, None, no_target, tf.zeros((batch, 1)), items[:, None])[:, 0]
+        return self._split(user, None, items[:, None])[:, 0]
 
     def compute_evidence(self, user: UserState, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Splits the score of one item per user by past item and chunk.
@@ -170,35 +187,30 @@ class Scorer(tf.Module):
             return tf.ones_like(weights[:, 0])
         return weights[:, self._chunk_names.index(chunk)]
 
-    def _split(
-        self,
-        user: UserState,
-        weights: Tensor | None,
-        wanted: Tensor,
-        strength: Tensor,
-        indices: Tensor,
-    ) -> Tensor:
+    def _split(self, user: UserState, weights: Tensor | None, indices: Tensor) -> Tensor:
         """Splits the scores of the items at `indices` `[batch, k]`, `[batch, k, num_chunks]`."""
         chunks = self._index.compute_contributions(
             user.vectors, indices, self._weigh_chunks(weights)
         )
         extra = tf.gather(self._weigh_extra(user, weights), indices, batch_dims=1)
-        boost = strength[..., None] * self._steering.compute_boost(wanted, indices)
-        return self._join(chunks, extra, boost)
+        return self._join(chunks, extra)
 
-    def _average(self, user: UserState, weights: Tensor | None, boost: Tensor) -> Tensor:
-        """Averages every contribution over the catalogue, with that of `boost` `[batch, A]`."""
+    def _average(self, user: UserState, weights: Tensor | None) -> Tensor:
+        """Averages every contribution over the catalogue, `[batch, num_chunks]`."""
         chunks = self._index.compute_averages(user.vectors, self._weigh_chunks(weights))
-        return self._join(chunks, tf.reduce_mean(self._weigh_extra(user, weights), axis=1), boost)
+        return self._join(chunks, tf.reduce_mean(self._weigh_extra(user, weights), axis=1))
 
-    def _join(self, chunks: Tensor, extra: Tensor, boost: Tensor | None = None) -> Tensor:
-        """Joins the towers' chunks, the prior and the memory, and what is wanted."""
+    def _join(self, chunks: Tensor, extra: Tensor) -> Tensor:
+        """Joins the towers' chunks with the prior and the memory."""
         attributes = chunks[..., : self._num_attributes]
-        if boost is not None:
-            attributes += boost
         residual = chunks[..., self._num_attributes :] + extra[..., :1]
         memory = [extra[..., 1:]] if self._users.memory is not None else []
         return tf.concat([attributes, residual, *memory], axis=-1)
+
+    def _add_boost(self, parts: Tensor, boost: Tensor) -> Tensor:
+        """Adds what is wanted, `[batch, num_items, num_attributes]`, to the attributes' parts."""
+        attributes, rest = parts[..., : self._num_attributes], parts[..., self._num_attributes :]
+        return tf.concat([attributes + boost, rest], axis=-1)
 
 
 def compute_ranks(scores: Tensor, items: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ def make_input_specs(num_chunks: int) -> dict[str, dict[str, tf.TensorSpec]]:
         "attribute_targets": ragged,
         "attribute_filters": ragged,
         "target_strength": tf.TensorSpec([None], tf.float32),
+        "hold_weights": weights,
     }
     signatures = {
         "recommend": recommend,
@@ -82,6 +83,7 @@ def make_neutral_inputs(
             "attribute_targets": nothing,
             "attribute_filters": nothing,
             "target_strength": tf.constant([target_strength], tf.float32),
+            "hold_weights": weights,
         },
         "explain": {"history_ids": nothing},
         "profile": {"history_ids": nothing},

@@ -47,8 +47,6 @@ class AttributeSteering(tf.Module):
         self._distribution = tf.Variable(
             np.concatenate(distributions, axis=1), trainable=False, name="distribution"
         )
-        means = [part.mean(axis=0) for part in distributions]
-        self._mean = tf.Variable(np.concatenate(means), trainable=False, name="mean_distribution")
         labels = np.concatenate([part.matrix.toarray() for part in values], axis=1) > 0
         self.labels = tf.Variable(labels, trainable=False, name="labels")
 
@@ -95,27 +93,33 @@ class AttributeSteering(tf.Module):
         ]
         return tf.reduce_all(tf.stack(allowed), axis=0)
 
-    def compute_boost(self, wanted: Tensor, indices: Tensor | None = None) -> Tensor:
+    def compute_boost(self, wanted: Tensor) -> Tensor:
         """Computes, per attribute, the probability that an item has one of the wanted values.
 
         Args:
             wanted: Float `[batch, num_all_values]`.
-            indices: Optional int `[batch, k]`: only these items instead of the whole catalogue.
 
         Returns:
-            Float `[batch, num_items, num_attributes]`, or `[batch, k, num_attributes]`.
+            Float `[batch, num_items, num_attributes]`.
         """
         parts = tf.split(self._distribution, self.sizes, axis=1)
-        if indices is None:
-            pairs = zip(self._split(wanted), parts, strict=True)
-            return tf.stack([tf.matmul(w, held, transpose_b=True) for w, held in pairs], axis=-1)
-        pairs = zip(self._split(wanted), (tf.gather(part, indices) for part in parts), strict=True)
-        return tf.stack([tf.einsum("bv,bkv->bk", w, held) for w, held in pairs], axis=-1)
+        pairs = zip(self._split(wanted), parts, strict=True)
+        return tf.stack([tf.matmul(w, held, transpose_b=True) for w, held in pairs], axis=-1)
 
-    def compute_average_boost(self, wanted: Tensor) -> Tensor:
-        """Computes the mean of `compute_boost` over the catalogue, `[batch, num_attributes]`."""
-        parts = self._split(wanted * self._mean)
-        return tf.stack([tf.reduce_sum(part, axis=1) for part in parts], axis=-1)
+    def compute_chance(self, wanted: Tensor, boost: Tensor) -> Tensor:
+        """Computes how far an item is what is wanted: the mean over the attributes that are.
+
+        Args:
+            wanted: Float `[batch, num_all_values]`.
+            boost: What `compute_boost` returns.
+
+        Returns:
+            Float `[batch, num_items]`, in 0..1; 0 where nothing is wanted.
+        """
+        asked = [tf.reduce_any(part > 0, axis=1) for part in self._split(wanted)]
+        count = tf.reduce_sum(tf.cast(tf.stack(asked, axis=-1), boost.dtype), axis=1)
+        chances = tf.reduce_sum(tf.minimum(boost, 1.0), axis=-1)
+        return tf.math.divide_no_nan(chances, count[:, None])
 
     def _split(self, multi_hot: Tensor) -> list[Tensor]:
         return tf.split(multi_hot, self.sizes, axis=1)

@@ -74,6 +74,7 @@ class Client(ModelClient):
         attribute_targets: Wanted | None = None,
         attribute_filters: Wanted | None = None,
         target_strength: float | None = None,
+        hold_weights: Mapping[str, float] | None = None,
         timeout: float | None = None,
     ) -> Recommendations | list[Recommendations]:
         """Recommends items to one user or to several.
@@ -93,6 +94,9 @@ class Client(ModelClient):
                 one attribute mean any of them; several attributes mean all of them.
             target_strength: how much a wanted value counts, in standard deviations of the user's
                 scores; None for the model's own.
+            hold_weights: weight of a contribution among the items that have a wanted value, 1 by
+                default; `Profile.hold_weights` has those that keep the rest of a list most like
+                before, and `serving.requests.combine_holds` those for several attributes.
             timeout: seconds for this call; None for the client's own.
 
         Returns:
@@ -118,9 +122,8 @@ class Client(ModelClient):
             ),
             "target_strength": strength_row(target_strength, len(users)),
         }
-        outputs, version = self._predict_weighted(
-            "recommend", given, attribute_weights, len(users), timeout
-        )
+        weights = {"attribute_weights": attribute_weights, "hold_weights": hold_weights}
+        outputs, version = self._predict_weighted("recommend", given, weights, len(users), timeout)
         answers = [
             make_recommendations(user, row, outputs, version) for row, user in enumerate(users)
         ]
@@ -239,9 +242,8 @@ class Client(ModelClient):
         """
         items = as_list("item_id", item_id)
         given = {"item_id": items, "k": whole_k(k)}
-        outputs, _ = self._predict_weighted(
-            "similar_items", given, attribute_weights, len(items), timeout
-        )
+        weights = {"attribute_weights": attribute_weights}
+        outputs, _ = self._predict_weighted("similar_items", given, weights, len(items), timeout)
         names = outputs["contribution_names"]
         answers = [make_items(row, outputs, names) for row in range(len(items))]
         return answers[0] if isinstance(item_id, str) else answers
@@ -314,7 +316,7 @@ class Client(ModelClient):
         self,
         signature: str,
         given: Mapping[str, Any],
-        weights: Mapping[str, float] | None,
+        weights: Mapping[str, Mapping[str, float] | None],
         batch: int,
         timeout: float | None,
     ) -> tuple[dict[str, Any], int]:
@@ -324,17 +326,22 @@ class Client(ModelClient):
         other chunks answers (or refuses the vector's length), the names are learnt again and the
         question is asked again.
         """
-        validate_weights(weights)
+        for argument, named in weights.items():
+            validate_weights(argument, named)
+        wanted = {argument: named for argument, named in weights.items() if named}
         refresh = False
         for _ in range(_TRIES):
             names, rows = None, dict(given)
-            if weights:
+            if wanted:
                 names = self._names.get_newest(refresh)
-                vector = weight_vector(weights, names, last=refresh)
-                refresh = vector is None
-                if vector is None:
+                vectors = {
+                    argument: weight_vector(argument, named, names, last=refresh)
+                    for argument, named in wanted.items()
+                }
+                refresh = None in vectors.values()
+                if refresh:
                     continue
-                rows["attribute_weights"] = [vector] * batch
+                rows |= {argument: [vector] * batch for argument, vector in vectors.items()}
             try:
                 outputs, version = self.predict(signature, rows, timeout=timeout)
             except ServingError as error:

@@ -90,6 +90,7 @@ CONTRACT: Mapping[str, SignatureSpec] = {
             "attribute_targets": _optional("string", "B", "T"),
             "attribute_filters": _optional("string", "B", "F"),
             "target_strength": _optional("float32", "B"),
+            "hold_weights": _optional("float32", "B", "K"),
         },
         outputs=_RECOMMEND_OUTPUTS,
     ),
@@ -126,7 +127,6 @@ CONTRACT: Mapping[str, SignatureSpec] = {
             "value_history_shares": _spec("float32", "B", "V"),
             "value_catalogue_shares": _spec("float32", "V"),
             "hold_weights": _spec("float32", "A", "K"),
-            "target_strength": _spec("float32"),
         },
     ),
     "similar_items": SignatureSpec(

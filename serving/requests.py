@@ -132,33 +132,28 @@ def strength_row(strength: Any, batch: int) -> list[float] | None:
 
 
 def combine_holds(
-    wanted: Iterable[str],
-    hold_weights: Mapping[str, Mapping[str, float]],
-    share: float = 1.0,
+    wanted: Iterable[str], hold_weights: Mapping[str, Mapping[str, float]]
 ) -> dict[str, float]:
     """Returns the weights that hold a list while values of some attributes are wanted.
 
     Args:
         wanted: the attributes of which a value is wanted.
         hold_weights: by attribute, as in `Profile`.
-        share: the strength of the wish as a share of `Profile.target_strength`, for which the
-            weights were chosen. A weaker wish moves the list less, and needs less to hold it.
 
     Returns:
         The weights that are not 1: of several attributes' the geometric mean, and of what is
         wanted none.
     """
-    power = min(1.0, max(0.0, share))
     rows = {name: hold_weights[name] for name in wanted if name in hold_weights}
     combined = {
-        chunk: math.prod(row[chunk] for row in rows.values()) ** (power / len(rows))
+        chunk: math.prod(row[chunk] for row in rows.values()) ** (1 / len(rows))
         for chunk in next(iter(rows.values()), {})
         if chunk not in rows
     }
     return {chunk: weight for chunk, weight in combined.items() if weight != 1}
 
 
-def validate_weights(weights: Any) -> None:
+def validate_weights(argument: str, weights: Any) -> None:
     """Raises unless the weights are numbers by name; None is no weights.
 
     Raises:
@@ -166,16 +161,16 @@ def validate_weights(weights: Any) -> None:
     """
     if weights is None:
         return
-    _validate_mapping("attribute_weights", weights, "an attribute to a number")
+    _validate_mapping(argument, weights, "an attribute to a number")
     for name, weight in weights.items():
         try:
             float(weight)
         except (TypeError, ValueError):
-            raise _make_refusal(f"attribute_weights[{name!r}]", "a number", weight) from None
+            raise _make_refusal(f"{argument}[{name!r}]", "a number", weight) from None
 
 
 def weight_vector(
-    weights: Mapping[str, float], names: Sequence[str], last: bool
+    argument: str, weights: Mapping[str, float], names: Sequence[str], last: bool
 ) -> list[float] | None:
     """Returns the weights in the model's order, None to ask for newer names first."""
     unknown = sorted(set(weights) - set(names))
@@ -184,7 +179,7 @@ def weight_vector(
     if unknown:
         raise ServingError(
             "INVALID_ARGUMENT",
-            f"unknown attribute in attribute_weights. Received: {', '.join(unknown)}. "
+            f"unknown attribute in {argument}. Received: {', '.join(unknown)}. "
             f"The model has: {', '.join(names)}.",
         )
     return [float(weights.get(name, 1.0)) for name in names]

@@ -141,7 +141,6 @@ class Profile:
         preferences: by attribute its values, the most liked first.
         hold_weights: by attribute, the weights that keep the rest of a list most like before while
             a value of that attribute is wanted.
-        target_strength: how much a wanted value counts where a request does not say.
         model_version: the version that answered.
     """
 
@@ -151,7 +150,6 @@ class Profile:
     population: Mapping[str, float]
     preferences: Mapping[str, Sequence[ValuePreference]]
     hold_weights: Mapping[str, Mapping[str, float]]
-    target_strength: float
     model_version: int
 
     def as_dict(self) -> dict[str, Any]:
@@ -277,7 +275,6 @@ def make_profile(user_id: str, row: int, outputs: Mapping[str, Any], model_versi
             name: dict(zip(names, weights, strict=True))
             for name, weights in zip(preferences, outputs["hold_weights"], strict=True)
         },
-        outputs["target_strength"],
         model_version,
     )
 

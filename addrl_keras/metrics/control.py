@@ -37,12 +37,14 @@ def compute_implied_distribution(
     wanted: np.ndarray,
     wanted_labels: scipy.sparse.csr_matrix,
     labels: scipy.sparse.csr_matrix,
+    share: np.ndarray,
 ) -> np.ndarray:
     """Computes what wanting a value implies for another attribute, by the catalogue alone.
 
     Who wants LEGO gets more building toys, because that is what LEGO makes. By Bayes' rule a list
     with the distribution `q(x)` becomes one with `q(x) P(v | x)`, where `P(v | x)` is the share of
-    the items of value `x` that have the wanted value `v`.
+    the items of value `x` that have the wanted value `v`; and what else is in the list one with
+    `q(x) (1 - P(v | x))`.
 
     Args:
         before: Float `[num_users, num_values]`, the other attribute's distribution in the list
@@ -50,6 +52,7 @@ def compute_implied_distribution(
         wanted: Int `[num_users]`, the value that is wanted.
         wanted_labels: Binary CSR `[num_items, num_wanted_values]`, its attribute's known values.
         labels: Binary CSR `[num_items, num_values]`, those of the other attribute.
+        share: Float `[num_users]`, how much of the list has the wanted value.
 
     Returns:
         Float `[num_users, num_values]`; where nothing of the list goes with the wanted value, the
@@ -57,9 +60,13 @@ def compute_implied_distribution(
     """
     together = np.asarray((wanted_labels.T @ labels).toarray(), float)[wanted]
     counts = np.asarray(labels.sum(axis=0), float).ravel()
-    implied = before * together / np.maximum(counts, 1.0)
-    is_empty = implied.sum(axis=1, keepdims=True) == 0
-    return _normalize(np.where(is_empty, together, implied))
+
+    def update(items: np.ndarray) -> np.ndarray:
+        updated = before * items / np.maximum(counts, 1.0)
+        is_empty = updated.sum(axis=1, keepdims=True) == 0
+        return _normalize(np.where(is_empty, items, updated))
+
+    return share[:, None] * update(together) + (1 - share[:, None]) * update(counts - together)
 
 
 def compute_total_variation(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ NEUTRAL = {
     "attribute_targets": [[""]],
     "attribute_filters": [[""]],
     "target_strength": [10.0],
+    "hold_weights": [[1.0, 1, 1.0]],
 }
 _PAIR = {"user_id": "u0", "item_id": "i0", "history_ids": [""]}
 

@@ -124,7 +124,9 @@ def make_module(scale: float = 1.0):
                 masks.append((hits, asked))
             return masks
 
-        def rank(self, user_id, k, history, exclude, seen, weights, targets, filters, strength):
+        def rank(
+            self, user_id, k, history, exclude, seen, weights, targets, filters, strength, hold
+        ):
             """Does the work of recommend."""
             valid = tf.debugging.Assert(
                 (k >= 1) & (k <= len(ITEMS)), ["k must be in 1..6, received:", k]
@@ -133,6 +135,8 @@ def make_module(scale: float = 1.0):
                 k = tf.identity(k)
             chunks, source = self.encode_users(user_id, history)
             parts = chunks[:, tf.newaxis] * self.item_chunks * weights[:, tf.newaxis]
+            wanted = tf.add_n([tf.cast(hits, tf.float32) for hits, _ in self.match(targets)])
+            parts *= 1.0 + tf.minimum(wanted, 1.0)[..., tf.newaxis] * (hold[:, tf.newaxis] - 1.0)
             for number, (hits, _) in enumerate(self.match(targets)):
                 boost = strength[:, tf.newaxis] * tf.cast(hits, tf.float32)
                 parts += boost[..., tf.newaxis] * tf.one_hot(number, len(CHUNKS))
@@ -187,7 +191,7 @@ def make_signatures(module) -> dict:
     @tf.function(
         input_signature=[
             ids, scalar_k, rows, rows, tf.TensorSpec([], tf.bool), weights_spec, rows, rows,
-            tf.TensorSpec([None], tf.float32),
+            tf.TensorSpec([None], tf.float32), weights_spec,
         ]
     )  # fmt: skip
     def recommend(
@@ -200,10 +204,11 @@ def make_signatures(module) -> dict:
         attribute_targets=none,
         attribute_filters=none,
         target_strength=strong,
+        hold_weights=ones,
     ):
         return module.rank(
             user_id, k, history_ids, exclude_ids, exclude_seen,
-            attribute_weights, attribute_targets, attribute_filters, target_strength,
+            attribute_weights, attribute_targets, attribute_filters, target_strength, hold_weights,
         )  # fmt: skip
 
     @tf.function(input_signature=[ids, ids, rows])
@@ -242,7 +247,6 @@ def make_signatures(module) -> dict:
             "value_history_shares": tf.tile([[0.75, 0.25, 0.5, 0.5]], [batch, 1]),
             "value_catalogue_shares": tf.constant([0.5, 0.5, 0.6, 0.4]),
             "hold_weights": tf.constant(HOLD_WEIGHTS),
-            "target_strength": tf.constant(TARGET_STRENGTH),
         }
 
     @tf.function(input_signature=[ids, scalar_k, weights_spec])
@@ -269,7 +273,7 @@ def make_signatures(module) -> dict:
     @tf.function(input_signature=[ids])
     def serving_default(examples):
         user_id = _parse(tf, examples)["user_id"]
-        neutral = (none, none, no, ones, none, none, strong)
+        neutral = (none, none, no, ones, none, none, strong, ones)
         outputs = module.rank(user_id, default_k, *neutral)
         outputs["contribution_names"] = tf.tile([CHUNKS], [tf.size(examples), 1])
         return outputs

@@ -32,9 +32,18 @@ class TestMeasures:
         makers = _csr([[1, 0], [1, 0], [1, 0], [0, 1], [0, 1]])
         kinds = _csr([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]])
         before = np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
-        implied = control.compute_implied_distribution(before, np.array([0, 0]), makers, kinds)
+        wanted = np.array([0, 0])
+
+        def imply(*shares):
+            return control.compute_implied_distribution(
+                before, wanted, makers, kinds, np.array(shares)
+            )
+
         # P(LEGO | kind) is 1, 1/2 and 0; of a list that has none of it, what LEGO makes.
-        np.testing.assert_allclose(implied, [[2 / 3, 1 / 3, 0], [2 / 3, 1 / 3, 0]])
+        np.testing.assert_allclose(imply(1, 1), [[2 / 3, 1 / 3, 0], [2 / 3, 1 / 3, 0]])
+        # What is not of LEGO stays as it was, less the kinds that LEGO makes.
+        np.testing.assert_allclose(imply(0, 0), [[0, 1, 0], [0, 0, 1]])
+        np.testing.assert_allclose(imply(0.5, 0.5).sum(axis=1), 1)
 
     def test_a_wanted_value_is_one_of_an_item_to_be_found(self):
         labels = _csr([[1, 0, 1], [0, 1, 0], [0, 0, 0]])

@@ -291,6 +291,25 @@ class TestTargetsAndFilters:
             score(own) - none, own[:, None] * (score([1.0]) - none), atol=1e-4
         )
 
+    def test_what_holds_counts_among_what_is_wanted_alone(self, planted, fitted, recommender):
+        wish = {"attribute_targets": [["genre=comedy", "genre=drama"]], "target_strength": [0.0]}
+        everything = {"k": NUM_ITEMS, "exclude_seen": False}
+        hold = {"year": 3.0, "residual": 0.5, "memory": 0.0}
+        outputs = recommender.recommend(USERS, hold_weights=hold, **wish, **everything)
+        parts = fitted.model.compute_parts(planted.interactions.known)
+        distribution = fitted.model.item_tower.distributions[1].numpy()
+        chance = np.minimum(
+            1, distribution[:, [GENRES.index("comedy"), GENRES.index("drama")]].sum(1)
+        )
+        factors = 1 + chance * (np.array([3.0, 1.0, 1.0, 0.5, 0.0])[:, None] - 1)
+        expected = (parts * factors).transpose(0, 2, 1)
+        np.testing.assert_allclose(_by_item(outputs, "contributions"), expected, atol=1e-4)
+        np.testing.assert_allclose(_by_item(outputs, "scores"), expected.sum(-1), atol=1e-4)
+        # Without a wish there is nothing that it could hold.
+        neutral = recommender.recommend(USERS, **everything)
+        held = recommender.recommend(USERS, hold_weights=hold, **everything)
+        np.testing.assert_array_equal(held["scores"], neutral["scores"])
+
     @pytest.mark.parametrize("bad", [np.nan, np.inf])
     def test_a_strength_must_be_finite(self, recommender, bad):
         with pytest.raises(tf.errors.InvalidArgumentError, match=r"target_strength .*finite"):

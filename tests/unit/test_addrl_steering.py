@@ -82,5 +82,9 @@ def test_a_boost_is_the_probability_of_the_wanted_values(planted, steering, dist
     assert not boost[..., 0].any()
     np.testing.assert_allclose(boost[0, :, 1], distributions[1][:, [0, 2]].sum(axis=1), rtol=1e-6)
     np.testing.assert_allclose(boost[0, :, 2], distributions[2][:, 0], rtol=1e-6)
-    some = np.array([[5, 0, 39]])
-    np.testing.assert_allclose(steering.compute_boost(wanted, some), boost[:, some[0]], rtol=1e-6)
+    # Two attributes are wanted, and an item is as far as it has both.
+    chance = steering.compute_chance(wanted, boost).numpy()
+    genre = np.minimum(boost[0, :, 1], 1.0)
+    np.testing.assert_allclose(chance[0], (genre + boost[0, :, 2]) / 2, rtol=1e-6)
+    nothing = tf.zeros_like(wanted)
+    assert not steering.compute_chance(nothing, steering.compute_boost(nothing)).numpy().any()

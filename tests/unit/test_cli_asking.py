@@ -83,7 +83,7 @@ class FakeClient:
         hold = {"year": {"year": 1.0, "genre": 2.0, "residual": 0.5}}
         hold["genre"] = {"year": 0.5, "genre": 1.0, "residual": 2.0}
         preferences = {"year": liked, "genre": liked[:2]}
-        return Profile(user, source, shares, shares, preferences, hold, 2.0, 17)
+        return Profile(user, source, shares, shares, preferences, hold, 17)
 
     def score(self, user, ids):
         return [1.0 if item in ITEMS else math.nan for item in ids]
@@ -168,10 +168,10 @@ def test_recommend_passes_what_was_asked_for(addrl, client):
     )
     users, k, settings = client.asked[-1]
     assert (users, k) == (["7", "8"], 2)
-    # What is given by name counts for more than what holds the list.
     assert settings == {
-        "attribute_weights": {"year": 2.0, "genre": 0.0, "residual": 2.0},
+        "attribute_weights": {"year": 2.0, "genre": 0.0},
         "target_strength": None,
+        "hold_weights": {"year": 0.5, "residual": 2.0},
         "attribute_targets": {"genre": ["Comedy"]},
         "attribute_filters": {"genre": ["Comedy", "Drama"]},
         "history_ids": ["i0", "i1"],
@@ -319,12 +319,9 @@ def test_why_gives_the_reason_of_every_item(addrl, client, titles):
     ("words", "weights"),
     [
         ([], {"genre": 2.0, "residual": 0.5}),
-        # A wish half as strong needs half as much to hold the list; a stronger one no more.
-        (["--strength", "1"], {"genre": 2.0**0.5, "residual": 0.5**0.5}),
-        (["--strength", "9"], {"genre": 2.0, "residual": 0.5}),
         (["--no-hold"], None),
         (["--hold", "genre=4"], {"genre": 4.0}),
-        (["--weight", "genre=3"], {"genre": 3.0, "residual": 0.5}),
+        (["--weight", "genre=3"], {"genre": 2.0, "residual": 0.5}),
         # Of two wishes the geometric mean, and nothing holds what is wanted.
         (["--want", "genre=Drama"], None),
     ],
@@ -332,7 +329,7 @@ def test_why_gives_the_reason_of_every_item(addrl, client, titles):
 def test_a_wish_holds_the_rest(addrl, client, words, weights):
     code, _, err = addrl("recommend", "planted", "7", "--k", "5", "--want", "year=1", *words)
     assert (code, err) == (0, "")
-    found = client.asked[-1][2]["attribute_weights"]
+    found = client.asked[-1][2]["hold_weights"]
     assert found == (pytest.approx(weights) if weights else None)
 
 

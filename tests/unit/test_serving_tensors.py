@@ -69,10 +69,14 @@ def test_rows():
 
 
 def test_weights_follow_the_models_order():
-    assert weight_vector({"b": 2}, ("a", "b", "c"), last=True) == [1.0, 2.0, 1.0]
-    assert weight_vector({"x": 2}, ("a", "b"), last=False) is None
+    assert weight_vector("attribute_weights", {"b": 2}, ("a", "b", "c"), last=True) == [
+        1.0,
+        2.0,
+        1.0,
+    ]
+    assert weight_vector("attribute_weights", {"x": 2}, ("a", "b"), last=False) is None
     with pytest.raises(ServingError, match="Received: x"):
-        weight_vector({"x": 2}, ("a", "b"), last=True)
+        weight_vector("attribute_weights", {"x": 2}, ("a", "b"), last=True)
 
 
 @pytest.mark.parametrize(

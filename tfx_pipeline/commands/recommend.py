@@ -61,8 +61,8 @@ def _add_steering(add: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=NUMBER",
-        help="with --want: weigh NAME like this to keep the rest of the list (default: what was "
-        "best on validation)",
+        help="with --want: weigh NAME like this among what is wanted, to keep the rest of the "
+        "list (default: what was best on validation)",
     )
     hold.add_argument(
         "--no-hold", action="store_true", help="with --want: leave all weights as they are"
@@ -153,21 +153,19 @@ def make_settings(options: argparse.Namespace, client: Any) -> dict[str, Any]:
         asking.validate_names("--want", [name for name, _ in options.want], attributes)
         asking.validate_names("--hold", [name for name, _ in options.hold], names)
         asking.validate_names("--filter", [name for name, _ in options.filter], attributes)
+    held: dict[str, float] = {}
     if options.want and not options.no_hold:
         wanted = dict.fromkeys(name for name, _ in options.want)
         held = dict(options.hold)
         if not held:
-            asked = client.profile("")
-            given = options.strength is not None and asked.target_strength > 0
-            share = options.strength / asked.target_strength if given else 1.0
-            held = combine_holds(wanted, asked.hold_weights, share)
-        weights = {**held, **weights}
+            held = combine_holds(wanted, client.profile("").hold_weights)
     return {
         "attribute_weights": weights or None,
         "attribute_targets": asking.group_values(options.want) or None,
         "attribute_filters": asking.group_values(options.filter) or None,
         "history_ids": options.history,
         "target_strength": options.strength,
+        "hold_weights": held or None,
         "exclude_ids": options.exclude,
         "exclude_seen": options.exclude_seen,
     }

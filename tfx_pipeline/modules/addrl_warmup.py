@@ -52,6 +52,7 @@ def make_requests(
                 "k": k,
                 "attribute_targets": [wanted[:1]],
                 "target_strength": np.float32([1.0]),
+                "hold_weights": weights,
             },
         ),
         (

@@ -1,0 +1,47 @@
+"""`addrl report`: one page about the pushed model, for people who decide about it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from tfx_pipeline.commands import parser, workspace
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Adds the command."""
+    add = subparsers.add_parser(
+        "report",
+        help="write a page about the pushed model",
+        description="Writes one HTML page about the newest pushed version, which works offline: "
+        "accuracy, gates, training, what the chunks mean, how well it can be steered, and sample "
+        "users with reasons.",
+    )
+    parser.add_preset(add)
+    add.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="where to write it (default: report.html in the folder of the preset's runs)",
+    )
+    return add
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command."""
+    from tfx_pipeline.configs import get_preset
+    from tfx_pipeline.report.contents import load_contents
+    from tfx_pipeline.report.page import render
+
+    place = workspace.Workspace(options.runs, options.preset)
+    page = render(load_contents(get_preset(options.preset), place, _say))
+    path = options.out or place.root / "report.html"
+    workspace.write_text(path, page)
+    print(f"{path}: {len(page.encode()) / 2**20:.1f} MB")
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,300 @@
+"""What a report says, gathered from a run's folder and the model that it pushed."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from addrl_keras.control import Served, sweep
+from addrl_keras.metrics import ranking
+from addrl_keras.probing import compute_floor, compute_majorities, get_chunks, get_labels, probe_all
+from addrl_keras.training import FitResult
+from tfx_pipeline.commands import baselines, metrics, workspace
+from tfx_pipeline.commands.errors import CommandError
+from tfx_pipeline.configs import PipelineConfig
+from tfx_pipeline.index.extras import load_extras
+from tfx_pipeline.report import figures
+from tfx_pipeline.report.people import Person, make_people
+from tfx_pipeline.results import RunResult, load_last_result
+
+K = 20
+_DRAWS = 1000
+# Users whose wishes the control curves are of, and the strengths of these.
+_WISHING = 200
+_STRENGTHS = (0.0, 1.0, 2.0, 20.0)
+# Items that are drawn in the plane.
+_POINTS = 1000
+_SLICES = 8
+_SYSTEMS = {"want_hold": "wish, rest held", "boost": "re-ranking by the label"}
+
+Progress = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """All that the page shows; figures are SVG or addresses that contain a picture.
+
+    Attributes:
+        preset: Its name.
+        version: Of the model.
+        date: When the report was made.
+        facts: What was trained on what, as pairs of a name and words.
+        result: What the run found.
+        accuracy: Rows of a system, Recall@20 and NDCG@20, with an interval where there is one.
+        slices: For each attribute a figure.
+        learning: Figures of the training.
+        training_note: What the figures cannot show.
+        probes: A figure: what each chunk tells of each attribute.
+        floor: A figure: what the labels alone tell.
+        control: For each attribute two figures.
+        maps: For each attribute an address of a picture.
+        people: Sample users.
+    """
+
+    preset: str
+    version: int
+    date: str
+    facts: Sequence[tuple[str, str]]
+    result: RunResult
+    accuracy: Sequence[tuple[str, str, str]]
+    slices: Sequence[str]
+    learning: Sequence[str]
+    training_note: str
+    probes: str
+    floor: str
+    control: Sequence[tuple[str, str]]
+    maps: Sequence[str]
+    people: Sequence[Person]
+
+
+def load_contents(
+    config: PipelineConfig, place: workspace.Workspace, progress: Progress = lambda line: None
+) -> Contents:
+    """Gathers the report of the newest pushed version.
+
+    Args:
+        config: The pipeline's configuration.
+        place: The folder of the preset.
+        progress: Called with a line before what takes long.
+
+    Raises:
+        CommandError: Nothing is pushed, or no run has ended.
+    """
+    versions = place.list_versions()
+    found = load_last_result(place.root.parent, place.preset)
+    if not versions or found is None:
+        raise CommandError(
+            f"{place.serving} holds no version to report on. Train with `addrl run {place.preset}`."
+        )
+    result = load_extras(place.serving / str(versions[0])).result
+    item_ids = result.catalogue.item_ids[: _count_trained(place, result)]
+    _, test = baselines.load_interactions(place, item_ids)
+    test = _align(test, result)
+    progress("asking the model for its lists ...")
+    served = Served(result)
+    progress("probing the chunks ...")
+    probes, floor = _draw_probes(result)
+    progress("sweeping wishes ...")
+    control = _draw_control(served, test)
+    progress("drawing the items ...")
+    maps = _draw_maps(result)
+    learning, note = _draw_learning(result)
+    return Contents(
+        place.preset,
+        versions[0],
+        datetime.date.today().isoformat(),
+        _make_facts(result, test),
+        found,
+        _make_accuracy(result, test, place),
+        _draw_slices(config, found),
+        learning,
+        note,
+        probes,
+        floor,
+        control,
+        maps,
+        make_people(served, place.load_titles(), load_photos(place, config)),
+    )
+
+
+def _count_trained(place: workspace.Workspace, result: FitResult) -> int:
+    """Items of the run's tables; those that were added to the index later come after them."""
+    return min(len(baselines.load_item_ids(place)), result.catalogue.num_items)
+
+
+def _align(test: scipy.sparse.csr_matrix, result: FitResult) -> scipy.sparse.csr_matrix:
+    parts = (test.data, test.indices, test.indptr)
+    return scipy.sparse.csr_matrix(parts, shape=(test.shape[0], result.catalogue.num_items))
+
+
+def load_photos(place: workspace.Workspace, config: PipelineConfig) -> dict[str, str]:
+    """Loads the paths of the items' photos, by id; none where no modality is of photos."""
+    import pyarrow.parquet as pq
+
+    columns = [part.column for part in config.model.content_modalities if part.name == "image"]
+    files = sorted(place.data.glob("items/*.parquet"))
+    if not columns or not files or columns[0] not in pq.read_schema(files[0]).names:
+        return {}
+    table = pq.read_table(place.data / "items", columns=["item_id", columns[0]]).to_pydict()
+    pairs = zip(table["item_id"], table[columns[0]], strict=True)
+    return {item: path for item, path in pairs if isinstance(path, str) and path}
+
+
+def _make_facts(result: FitResult, test: scipy.sparse.csr_matrix) -> list[tuple[str, str]]:
+    config, interactions = result.model.config, result.interactions
+    values = {name: len(result.catalogue.values[name].names) for name in config.attribute_names}
+    counts = (interactions.train.nnz, interactions.validation.nnz, test.nnz)
+    return [
+        ("users", f"{len(interactions.user_ids):,}"),
+        ("items", f"{result.catalogue.num_items:,}"),
+        (
+            "interactions",
+            f"{counts[0]:,} to train, {counts[1]:,} to validate, {counts[2]:,} to test",
+        ),
+        ("attributes", ", ".join(f"{name} ({count} values)" for name, count in values.items())),
+        ("modalities", ", ".join(f"{m.name} ({m.encoder})" for m in config.modalities)),
+        ("recipe", config.recipe),
+        ("start", config.start.kind),
+        ("loss", config.losses.preference_kind),
+        ("epochs of gradient training", str(result.epochs)),
+        ("memory", f"{config.model.memory_size} past items per item"),
+        ("weights", f"{result.model.count_params():,}"),
+    ]
+
+
+def _make_accuracy(
+    result: FitResult, test: scipy.sparse.csr_matrix, place: workspace.Workspace
+) -> list[tuple[str, str, str]]:
+    known = result.interactions.known
+    users, ranked = ranking.rank_users(result.model.compute_scores, known, test, K, pass_users=True)
+    relevant = test[users]
+    rows = [
+        (
+            "this model",
+            _word_interval(ranking.compute_recall_at_k(ranked, relevant)),
+            _word_interval(ranking.compute_ndcg_at_k(ranked, relevant)),
+        )
+    ]
+    kept = workspace.load_json(place.baselines)
+    for name, found in (kept or {}).get("baselines", {}).items():
+        title = metrics.BASELINE_NAMES.get(name, name)
+        recall, ndcg = found.get(f"recall_at_{K}"), found.get(f"ndcg_at_{K}")
+        if recall is not None and ndcg is not None:
+            rows.append((title, f"{recall:.4f}", f"{ndcg:.4f}"))
+    return rows
+
+
+def _word_interval(values: np.ndarray) -> str:
+    """Words a mean and its 95 % interval, by a bootstrap over the users."""
+    generator = np.random.default_rng(0)
+    size = len(values)
+    means = [values[generator.integers(0, size, size)].mean() for _ in range(_DRAWS)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return f"{values.mean():.4f} ({low:.4f} to {high:.4f})"
+
+
+def _draw_slices(config: PipelineConfig, found: RunResult) -> list[str]:
+    """Draws Recall@20 by slice: of each attribute the values with most test interactions."""
+    name = f"recall_at_{K}"
+    drawn = []
+    for attribute, rows in found.slices.items():
+        order = sorted(rows, key=lambda value: -rows[value].get("users", 0.0))[:_SLICES]
+        bars = {figures.shorten(value): rows[value][name] for value in order if name in rows[value]}
+        if len(bars) > 1:
+            drawn.append(figures.draw_bars(bars, {}, "Recall@20", f"by {attribute}"))
+    return drawn
+
+
+def _draw_learning(result: FitResult) -> tuple[list[str], str]:
+    content, validation = result.history.get("content", {}), result.history.get("validation", {})
+    drawn = []
+    if content.get("loss"):
+        lines = {
+            name: (list(range(1, len(values) + 1)), values) for name, values in content.items()
+        }
+        drawn.append(figures.draw_lines(lines, "epoch", "loss", "content: the attributes' terms"))
+    looks = {name: validation.get(f"{name}_at_{K}", []) for name in ("recall", "ndcg")}
+    if len(looks["ndcg"]) > 1:
+        lines = {name: (list(range(len(values))), values) for name, values in looks.items()}
+        drawn.append(
+            figures.draw_lines(lines, "epoch", f"validation, @{K}", "towers, on validation")
+        )
+    if not looks["ndcg"]:
+        return drawn, "There was nothing to validate on."
+    if result.epochs:
+        return drawn, f"The best epoch on validation was {result.epochs}; the model got as many."
+    started = f"Recall@{K} {looks['recall'][0]:.4f}, NDCG@{K} {looks['ndcg'][0]:.4f}"
+    return drawn, (
+        f"The closed form that training starts from was best on validation ({started}), so the "
+        "model is that, and got no gradient step."
+    )
+
+
+def _draw_probes(result: FitResult) -> tuple[str, str]:
+    labels = get_labels(result.model.config, result.catalogue)
+    names = list(labels)
+    told = {name: probe_all(part, labels) for name, part in get_chunks(result.model).items()}
+    told["(most frequent value)"] = compute_majorities(labels)
+    floor = compute_floor(labels)
+
+    def draw(rows: Mapping[str, Mapping[str, float]], title: str) -> str:
+        values = np.array([[row[name] for name in names] for row in rows.values()])
+        return figures.draw_heat_map(values, list(rows), names, title)
+
+    return (
+        draw(told, "what each chunk tells of each attribute"),
+        draw({f"label of {name}": row for name, row in floor.items()}, "what the labels tell"),
+    )
+
+
+def _draw_control(served: Served, test: scipy.sparse.csr_matrix) -> list[tuple[str, str]]:
+    known = served.result.interactions.known
+    counted = np.flatnonzero((known.getnnz(axis=1) > 0) & (test.getnnz(axis=1) > 0))
+    users = np.sort(np.random.default_rng(0).permutation(counted)[:_WISHING])
+    drawn = []
+    for attribute in served.result.model.config.attribute_names:
+        if not served.result.catalogue.values[attribute].names or not len(users):
+            continue
+        points: dict[str, list[dict[str, float]]] = {title: [] for title in _SYSTEMS.values()}
+        for system, _, found in sweep(served, test, attribute, users, _STRENGTHS, tuple(_SYSTEMS)):
+            points[_SYSTEMS[system]].append({name: part.mean() for name, part in found.items()})
+
+        def draw(figure: str, words: str, attribute: str = attribute, points: Any = points) -> str:
+            lines = {
+                name: ([row["share"] for row in rows], [row[figure] for row in rows])
+                for name, rows in points.items()
+            }
+            x = "share of the wanted value"
+            return figures.draw_lines(lines, x, words, f"a wish for a {attribute}")
+
+        drawn.append(
+            (draw("recall", "Recall@20 of what is wanted"), draw("drift", "drift of the rest"))
+        )
+    return drawn
+
+
+def _draw_maps(result: FitResult) -> list[str]:
+    """Draws items in the plane by what having them says of a user's taste in each attribute."""
+    from sklearn.manifold import TSNE
+
+    labels = get_labels(result.model.config, result.catalogue)
+    query = result.model.user_tower.query.numpy()
+    ends = np.cumsum(result.model.chunk_dims)[:-1]
+    taken = np.asarray(result.interactions.known.sum(axis=0)).ravel()
+    drawn = []
+    for name, part in zip(labels, np.split(query, ends, axis=1), strict=False):
+        rows = np.flatnonzero((labels[name] >= 0) & (np.abs(part).sum(axis=1) > 0))
+        rows = np.sort(rows[np.argsort(-taken[rows], kind="stable")[:_POINTS]])
+        if len(rows) < 40:
+            continue
+        vectors = part[rows] / np.maximum(np.linalg.norm(part[rows], axis=1, keepdims=True), 1e-9)
+        points = TSNE(init="random", random_state=0, max_iter=400).fit_transform(vectors)
+        title = f"items by their {name} chunk, coloured by {name}"
+        names = result.catalogue.values[name].names
+        drawn.append(figures.draw_map(points, labels[name][rows], names, title))
+    return drawn

@@ -1,0 +1,163 @@
+"""The report's figures, as SVG or PNG that stand in the page itself.
+
+Colours are those of Okabe and Ito, which colour-blind readers can tell apart; lines differ in their
+markers as well, and every cell of a heat map has its number.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+from matplotlib import pyplot
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+# Text stays text, to be read aloud and searched; names of parts do not change from run to run.
+pyplot.rcParams.update(
+    {"svg.fonttype": "none", "svg.hashsalt": "addrl", "font.size": 10, "axes.grid": True,
+     "grid.color": "#dddddd", "axes.axisbelow": True, "axes.spines.top": False,
+     "axes.spines.right": False, "figure.constrained_layout.use": True}
+)  # fmt: skip
+
+
+def draw_lines(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, title: str
+) -> str:
+    """Draws lines with markers.
+
+    Args:
+        lines: By name the points' x and y.
+        x: Label of the axis.
+        y: Likewise.
+        title: Heading.
+
+    Returns:
+        SVG.
+    """
+    figure, axes = pyplot.subplots(figsize=(4.6, 3.2))
+    for number, (name, (xs, ys)) in enumerate(lines.items()):
+        style = {"color": COLOURS[number % 8], "marker": _MARKERS[number % 8], "markersize": 4}
+        axes.plot(xs, ys, label=name, linewidth=1.5, **style)
+    axes.set(xlabel=x, ylabel=y, title=title)
+    if len(lines) > 1:
+        axes.legend(frameon=False, fontsize=8)
+    return _to_svg(figure)
+
+
+def draw_heat_map(
+    values: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str
+) -> str:
+    """Draws numbers in 0..1 as a heat map, each cell with its number.
+
+    Args:
+        values: Float `[num_rows, num_columns]`; NaN is an empty cell.
+        rows: Names.
+        columns: Names.
+        title: Heading.
+
+    Returns:
+        SVG.
+    """
+    size = (1.6 + 0.8 * len(columns), 1.2 + 0.42 * len(rows))
+    figure, axes = pyplot.subplots(figsize=size)
+    axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(columns)), columns, rotation=30, ha="right")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.grid(False)
+    axes.set_title(title)
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            colour = "white" if value < 0.5 else "black"
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, size=9)
+    return _to_svg(figure)
+
+
+def draw_bars(
+    bars: Mapping[str, float], errors: Mapping[str, tuple[float, float]], x: str, title: str
+) -> str:
+    """Draws horizontal bars, with an interval where there is one.
+
+    Args:
+        bars: Length by name, from the top.
+        errors: Ends of the interval by name.
+        x: Label of the axis.
+        title: Heading.
+
+    Returns:
+        SVG.
+    """
+    names = list(bars)[::-1]
+    figure, axes = pyplot.subplots(figsize=(4.6, 0.7 + 0.3 * len(names)))
+    axes.barh(names, [bars[name] for name in names], color=COLOURS[0], height=0.65)
+    for place, name in enumerate(names):
+        label = f" {bars[name]:.3f}"
+        end = bars[name]
+        if name in errors:
+            low, high = errors[name]
+            axes.plot([low, high], [place, place], color="black", linewidth=1.5)
+            end = high
+        axes.text(end, place, label, va="center", size=8)
+    axes.set(xlabel=x, title=title)
+    axes.margins(x=0.15)
+    axes.grid(axis="y", visible=False)
+    return _to_svg(figure)
+
+
+def draw_map(points: np.ndarray, labels: np.ndarray, names: Sequence[str], title: str) -> str:
+    """Draws points in the plane, coloured and marked by what they are; the most frequent seven.
+
+    Args:
+        points: Float `[num_points, 2]`.
+        labels: Int `[num_points]`, -1 where it is not known.
+        names: What the labels mean.
+        title: Heading.
+
+    Returns:
+        An address of a PNG that contains it: a point each would make a large SVG.
+    """
+    figure, axes = pyplot.subplots(figsize=(4.6, 4.0))
+    known = labels[labels >= 0]
+    frequent = np.argsort(-np.bincount(known, minlength=len(names)), kind="stable")[:7]
+    rest = ~np.isin(labels, frequent)
+    axes.scatter(*points[rest].T, s=5, color="#cccccc", label="others")
+    for number, value in enumerate(frequent):
+        chosen = labels == value
+        style = {"color": COLOURS[number], "marker": _MARKERS[number]}
+        axes.scatter(*points[chosen].T, s=12, label=shorten(names[value]), **style)
+    axes.set(xticks=[], yticks=[], title=title)
+    axes.grid(False)
+    axes.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2)
+    return _to_png(figure)
+
+
+def shorten(text: str, longest: int = 24) -> str:
+    """Cuts a text that is too long for a label."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _to_svg(figure: Any) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    pyplot.close(figure)
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _to_png(figure: Any) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    pyplot.close(figure)
+    return make_address(buffer.getvalue(), "image/png")
+
+
+def make_address(data: bytes, kind: str) -> str:
+    """Makes an address of data that contains them."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
