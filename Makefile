@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 SOURCES := addrl_keras tfx_pipeline serving tests setup.py $(wildcard benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap run test test-all bench bench-accuracy bench-training bench-encoders bench-content bench-runs lint format clean
+.PHONY: help bootstrap run test test-all bench bench-accuracy bench-training bench-encoders bench-content bench-runs bench-explain bench-control bench-disentanglement lint format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,11 @@ test: bootstrap ## All tests but the slow ones, and the examples in the docstrin
 test-all: bootstrap ## Every test
 	@$(VENV)/python -m pytest --doctest-modules addrl_keras tfx_pipeline serving tests $(PYTEST_ARGS)
 
+define RUN_HM_AND_TOYS
+	@$(VENV)/addrl run hm --data "$(or $(DATA),$(error Name the folder with the source files of hm and toys: make $@ DATA=dir))/hm" --no-baselines
+	@$(VENV)/addrl run toys --data "$(DATA)/amazon_toys" --no-baselines
+endef
+
 bench: bootstrap ## Measure what is served, beside the baselines; rewrite the figures in the docs
 	@$(VENV)/addrl run $(PRESET) $(if $(DATA),--data "$(DATA)")
 	@$(VENV)/python -m benchmarks.served $(PRESET)
@@ -37,20 +42,33 @@ bench: bootstrap ## Measure what is served, beside the baselines; rewrite the fi
 
 bench-accuracy: bootstrap ## All systems and ablations on three data sets (DATA/hm, DATA/amazon_toys); hours
 	@$(VENV)/addrl run movielens --no-baselines
-	@$(VENV)/addrl run hm --data "$(or $(DATA),$(error Name the folder with the source files of hm and toys: make bench-accuracy DATA=dir))/hm" --no-baselines
-	@$(VENV)/addrl run toys --data "$(DATA)/amazon_toys" --no-baselines
+	$(RUN_HM_AND_TOYS)
 	@for preset in movielens hm toys; do \
 		$(VENV)/python -m benchmarks.accuracy $$preset || exit 1; done
 	@$(VENV)/python -m benchmarks.render
 
 bench-training: bootstrap ## Steps, growth, and with PEER=MMREC PEER_PYTHON=python time to its accuracy; an hour
 	@$(VENV)/addrl run movielens --no-baselines
-	@$(VENV)/addrl run hm --data "$(or $(DATA),$(error Name the folder with the source files of hm and toys: make bench-training DATA=dir))/hm" --no-baselines
-	@$(VENV)/addrl run toys --data "$(DATA)/amazon_toys" --no-baselines
+	$(RUN_HM_AND_TOYS)
 	@$(if $(PEER),$(VENV)/python -m benchmarks.time_to_accuracy hm --peer "$(PEER)" \
 		--peer-python "$(or $(PEER_PYTHON),$(error Name an interpreter that has PyTorch: PEER_PYTHON=python))")
 	@$(VENV)/python -m benchmarks.step_time movielens hm toys
 	@$(VENV)/python -m benchmarks.growth
+	@$(VENV)/python -m benchmarks.render
+
+bench-explain: bootstrap ## Whether the reasons are the reasons (DATA=dir of hm and amazon_toys)
+	$(RUN_HM_AND_TOYS)
+	@$(VENV)/python -m benchmarks.explain hm toys
+	@$(VENV)/python -m benchmarks.render
+
+bench-control: bootstrap ## What a wish does to a list, beside re-ranking (DATA=dir of hm and amazon_toys)
+	$(RUN_HM_AND_TOYS)
+	@$(VENV)/python -m benchmarks.control hm toys
+	@$(VENV)/python -m benchmarks.render
+
+bench-disentanglement: bootstrap ## What chunks tell of attributes (DATA=dir of hm and amazon_toys); an hour
+	$(RUN_HM_AND_TOYS)
+	@$(VENV)/python -m benchmarks.disentanglement hm toys
 	@$(VENV)/python -m benchmarks.render
 
 bench-encoders: bootstrap ## Compare the encoders with their references, and time them (needs DATA=dir of hm)

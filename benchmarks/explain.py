@@ -5,8 +5,8 @@
 **Chunks.** For every user's first recommendation the chunks are taken out of the score one by one
 (deletion) or put in (insertion), in the order of what they claim to add beyond their average, in
 the reverse order, and at random. A claim that is true pushes the item down the catalogue at once.
-**Past items.** The past items that claim most are taken out of the user's history, and the model is
-asked anew. **Preferences.** The value that a profile says a user likes most is looked for among the
+**Past items.** The past items that claim most are taken out of the user's history, and all items
+are scored anew. **Preferences.** The value that a profile says a user likes most is looked for among the
 user's test items, beside the value that the user's history has most often, and the one that most of
 what everybody took has.
 """
@@ -109,23 +109,21 @@ def measure_past(model: AdDrl, data: Data, users: np.ndarray, seed: int) -> dict
     curves: dict[str, list[np.ndarray]] = {}
     weights = _compute_weights(model)
     known = scipy.sparse.csr_matrix(data.interactions.known[users])
-    for start in range(0, len(users), _BATCH):
-        part = scipy.sparse.csr_matrix(known[start : start + _BATCH])
-        scores = model.compute_scores(part)
-        scores[part.nonzero()] = -np.inf
-        first = scores.argmax(axis=1)
-        for row, item in enumerate(first):
-            history = part.indices[part.indptr[row] : part.indptr[row + 1]]
-            evidence = weights[history, item]
-            orders = {
-                "claimed": np.argsort(-evidence),
-                "random": generator.permutation(len(history)),
-                "reverse": np.argsort(evidence),
-            }
-            for name, order in orders.items():
-                left = [np.delete(history, order[:count]) for count in (0, *PAST)]
-                places = find_place(model.compute_scores(_stack(left, part.shape[1])), item)
-                curves.setdefault(name, []).append(places)
+    for row in range(len(users)):
+        history = known.indices[known.indptr[row] : known.indptr[row + 1]]
+        # The length of a history scales all scores alike, so it moves no place.
+        scores = weights[history].sum(axis=0)
+        scores[history] = -np.inf
+        item = int(scores.argmax())
+        evidence = weights[history, item]
+        orders = {
+            "claimed": np.argsort(-evidence),
+            "random": generator.permutation(len(history)),
+            "reverse": np.argsort(evidence),
+        }
+        for name, order in orders.items():
+            left = [weights[np.delete(history, order[:count])].sum(axis=0) for count in (0, *PAST)]
+            curves.setdefault(name, []).append(find_place(np.stack(left), item))
     return {
         "counts": [0, *PAST],
         **{name: np.mean(rows, axis=0).round(4).tolist() for name, rows in curves.items()},
@@ -138,14 +136,6 @@ def _compute_weights(model: AdDrl) -> np.ndarray:
     if model.memory is not None:
         weights += model.memory.compute_matrix().toarray()
     return weights
-
-
-def _stack(histories: list[np.ndarray], num_items: int) -> scipy.sparse.csr_matrix:
-    lengths = [len(history) for history in histories]
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
-    items = np.concatenate(histories)
-    ones = np.ones(len(items), np.float32)
-    return scipy.sparse.csr_matrix((ones, items, indptr), shape=(len(histories), num_items))
 
 
 def measure_preferences(result: Any, data: Data, users: np.ndarray) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import accuracy_tables, training_tables
+from benchmarks import accuracy_tables, explain_tables, training_tables
 from benchmarks.provenance import RESULTS, ROOT, load_result
 
 _BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -228,6 +228,13 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "new_users": make_new_users_table,
     "runs": make_runs_table,
     "missing_modalities": make_missing_modalities_table,
+    "faithfulness": explain_tables.make_faithfulness,
+    "past": explain_tables.make_past,
+    "preferences": explain_tables.make_preferences,
+    "control": explain_tables.make_control,
+    "probes": explain_tables.make_probes,
+    "dci": explain_tables.make_dci,
+    "hidden": explain_tables.make_hidden,
 }
 
 
