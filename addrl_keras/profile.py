@@ -14,6 +14,8 @@ from addrl_keras.steering import AttributeSteering
 from addrl_keras.users import UserState, make_constant
 
 Tensor = Any
+# How many items of a history the model's own expectation counts as.
+_PRIOR = 5.0
 
 
 class AttributeProfile(tf.Module):
@@ -85,6 +87,31 @@ class AttributeProfile(tf.Module):
         ]
         return tf.concat(parts, axis=1)
 
+    def compute_expected_shares(self, user: UserState) -> Tensor:
+        """Computes how much of what a user takes next should have each value.
+
+        What the history has is counted, and what the model expects counts as `_PRIOR` items more: a
+        score is a logit, so the softmax over what the user does not have yet is the chance of each
+        item. Who has no history is expected to take what the model says alone.
+
+        Args:
+            user: A batch of users.
+
+        Returns:
+            Float `[batch, num_all_values]`, of what has a known value at all.
+        """
+        scores = self._scorer.compute_scores(user)
+        scores = tf.where(user.seen > 0, tf.constant(float("-inf")), scores)
+        chance = _PRIOR * tf.nn.softmax(scores, axis=1)
+        # Who has everything takes nothing more.
+        chance = tf.where(tf.math.is_finite(chance), chance, tf.zeros_like(chance))
+        values, known = self._count(user)
+        values += tf.matmul(
+            chance, tf.cast(tf.convert_to_tensor(self._steering.labels), tf.float32)
+        )
+        known += tf.matmul(chance, tf.cast(tf.convert_to_tensor(self._is_known), tf.float32))
+        return tf.math.divide_no_nan(values, tf.repeat(known, self._steering.sizes, axis=1))
+
     def compute_history_shares(self, user: UserState) -> Tensor:
         """Computes how much of a history has each value, of what has a known value at all.
 
@@ -94,6 +121,11 @@ class AttributeProfile(tf.Module):
         Returns:
             Float `[batch, num_all_values]`.
         """
+        values, known = self._count(user)
+        return tf.math.divide_no_nan(values, tf.repeat(known, self._steering.sizes, axis=1))
+
+    def _count(self, user: UserState) -> tuple[Tensor, Tensor]:
+        """Counts items of the histories by value, and by attribute those with a known one."""
         taken = tf.where(user.history > 0)
         batch = tf.shape(user.history, tf.int64)[0]
 
@@ -101,8 +133,7 @@ class AttributeProfile(tf.Module):
             rows = tf.cast(tf.gather(table, taken[:, 1]), tf.float32)
             return tf.math.unsorted_segment_sum(rows, taken[:, 0], batch)
 
-        known = tf.repeat(count(self._is_known), self._steering.sizes, axis=1)
-        return tf.math.divide_no_nan(count(self._steering.labels), known)
+        return count(self._steering.labels), count(self._is_known)
 
     def find_typical_values(self, user: UserState, items: Tensor) -> dict[str, Tensor]:
         """Finds, of one item's values, the one that most of the user's history has.

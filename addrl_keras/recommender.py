@@ -50,7 +50,9 @@ class Recommender(tf.Module):
         self.steering = AttributeSteering(config, catalogue, distributions)
         self._scorer = Scorer(config, index, self._users, self.steering)
         self._profile = AttributeProfile(config, index, self._scorer, self.steering)
-        self._population = make_constant(self._describe_population(len(self._users)))
+        importance, shares = self._describe_population(len(self._users))
+        self._population = make_constant(importance)
+        self._population_shares = make_constant(shares)
         self._hold_weights = make_constant(result.hold_weights)
         self._modality_weights = make_constant(result.modality_weights)
         rows = [catalogue.values[name].rows() for name in config.attribute_names]
@@ -188,7 +190,9 @@ class Recommender(tf.Module):
             how the user's scores differ, `population_importance` `[num_chunks]`, its mean over
             known users, and `contribution_names`. For all values of all attributes, side by side as
             `value_names` `name=value`: `value_affinities` `[batch, num_all_values]`, what having
-            the value adds to a score beyond the average, `value_history_shares`, of the user's
+            the value adds to a score beyond the average; `value_expected_shares`, how much of what
+            the user takes next should have it, and `population_expected_shares`
+            `[num_all_values]`, the mean over known users; `value_history_shares`, of the user's
             items, and `value_catalogue_shares` `[num_all_values]`, of all items. And
             `hold_weights` `[num_attributes, num_chunks]`: for each attribute the weights that keep
             the rest of a list most like before, while a value of it is wanted.
@@ -202,6 +206,8 @@ class Recommender(tf.Module):
             "contribution_names": tf.constant(self.chunk_names),
             "value_names": tf.constant(self.steering.value_names, tf.string),
             "value_affinities": self._profile.compute_affinities(user),
+            "value_expected_shares": self._profile.compute_expected_shares(user),
+            "population_expected_shares": tf.identity(self._population_shares),
             "value_history_shares": self._profile.compute_history_shares(user),
             "value_catalogue_shares": self._profile.catalogue_shares,
             "hold_weights": tf.identity(self._hold_weights),
@@ -399,15 +405,16 @@ class Recommender(tf.Module):
         finite = tf.reduce_all(tf.math.is_finite(strength))
         return tf.broadcast_to(require(finite, message, strength, strength), [batch])
 
-    def _describe_population(self, num_users: int) -> np.ndarray:
-        """Averages the importance of the chunks over known users, evenly spread."""
+    def _describe_population(self, num_users: int) -> tuple[np.ndarray, np.ndarray]:
+        """Averages importance and expected shares over known users, evenly spread."""
         count = min(num_users, _USERS, max(_BATCH, _SCORES // self.num_items))
         chosen = np.linspace(0, num_users - 1, count).astype(int)
-        parts = [
-            self._profile.compute_importance(self._users.load(chosen[start : start + _BATCH]))
-            for start in range(0, count, _BATCH)
-        ]
-        return np.concatenate(parts).mean(axis=0)
+        importance, shares = [], []
+        for start in range(0, count, _BATCH):
+            user = self._users.load(chosen[start : start + _BATCH])
+            importance.append(self._profile.compute_importance(user))
+            shares.append(self._profile.compute_expected_shares(user))
+        return np.concatenate(importance).mean(axis=0), np.concatenate(shares).mean(axis=0)
 
     def _require_items(self, item_id: Tensor) -> Tensor:
         items = self._items.lookup(item_id)

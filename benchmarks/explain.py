@@ -6,9 +6,9 @@
 (deletion) or put in (insertion), in the order of what they claim to add beyond their average, in
 the reverse order, and at random. A claim that is true pushes the item down the catalogue at once.
 **Past items.** The past items that claim most are taken out of the user's history, and all items
-are scored anew. **Preferences.** The value that a profile says a user likes most is looked for among the
-user's test items, beside the value that the user's history has most often, and the one that most of
-what everybody took has.
+are scored anew. **Preferences.** The value that a profile says a user likes most is looked for
+among the user's test items, beside the value that the user's history has most often, and the one
+that most of what everybody took has.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def measure_preferences(result: Any, data: Data, users: np.ndarray) -> dict[str,
 
     Returns:
         By attribute: the mean share of a user's test items (of known value) that have the value
-        which the profile likes most (`profile`), which the history has most often (`counting`),
+        that the profile expects most (`profile`), which the history has most often (`counting`),
         and which most of what everybody took has (`base_rate`).
     """
     from addrl_keras import Recommender
@@ -154,7 +154,7 @@ def measure_preferences(result: Any, data: Data, users: np.ndarray) -> dict[str,
         recommender.profile(list(ids[start : start + _BATCH]))
         for start in range(0, len(users), _BATCH)
     ]
-    affinities = np.concatenate([np.asarray(each["value_affinities"]) for each in answers])
+    expected = np.concatenate([np.asarray(each["value_expected_shares"]) for each in answers])
     counted = np.concatenate([np.asarray(each["value_history_shares"]) for each in answers])
     taken = np.asarray(data.interactions.known.sum(axis=0)).ravel()
     found, offset = {}, 0
@@ -167,7 +167,7 @@ def measure_preferences(result: Any, data: Data, users: np.ndarray) -> dict[str,
         known = shares.sum(axis=1) > 0
         base = int((taken @ labels).argmax())
         choices: Mapping[str, np.ndarray] = {
-            "profile": affinities[:, part].argmax(axis=1),
+            "profile": expected[:, part].argmax(axis=1),
             "counting": counted[:, part].argmax(axis=1),
             "base_rate": np.full(len(users), base),
         }

@@ -124,6 +124,8 @@ CONTRACT: Mapping[str, SignatureSpec] = {
             "contribution_names": _spec("string", "K"),
             "value_names": _spec("string", "V"),
             "value_affinities": _spec("float32", "B", "V"),
+            "value_expected_shares": _spec("float32", "B", "V"),
+            "population_expected_shares": _spec("float32", "V"),
             "value_history_shares": _spec("float32", "B", "V"),
             "value_catalogue_shares": _spec("float32", "V"),
             "hold_weights": _spec("float32", "A", "K"),

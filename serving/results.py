@@ -119,12 +119,16 @@ class ValuePreference:
     Attributes:
         value: the value.
         affinity: what having it adds to an item's score, beyond the attribute's average.
+        expected_share: how much of what the user takes next should have it.
+        usual_share: the same, averaged over known users.
         history_share: how much of the user's history has it, of what has a known value.
         catalogue_share: how much of the catalogue has it, likewise.
     """
 
     value: str
     affinity: float
+    expected_share: float
+    usual_share: float
     history_share: float
     catalogue_share: float
 
@@ -138,7 +142,8 @@ class Profile:
         source: as in `Recommendations`.
         importance: by chunk, its share in how the user's scores differ; they sum to 1.
         population: the same, averaged over known users.
-        preferences: by attribute its values, the most liked first.
+        preferences: by attribute its values, first those that the user should take more often than
+            others do.
         hold_weights: by attribute, the weights that keep the rest of a list most like before while
             a value of that attribute is wanted.
         model_version: the version that answered.
@@ -256,15 +261,19 @@ def make_profile(user_id: str, row: int, outputs: Mapping[str, Any], model_versi
     preferences: dict[str, list[ValuePreference]] = {
         name: [] for name in names[: len(outputs["hold_weights"])]
     }
-    figures = (outputs[f"value_{part}"][row] for part in ("affinities", "history_shares"))
-    for key, *numbers in zip(
-        outputs["value_names"], *figures, outputs["value_catalogue_shares"], strict=True
-    ):
+    columns = (
+        outputs["value_affinities"][row],
+        outputs["value_expected_shares"][row],
+        outputs["population_expected_shares"],
+        outputs["value_history_shares"][row],
+        outputs["value_catalogue_shares"],
+    )
+    for key, *numbers in zip(outputs["value_names"], *columns, strict=True):
         # A name has no "=", a value may.
         name, _, value = key.partition("=")
         preferences[name].append(ValuePreference(value, *numbers))
     for values in preferences.values():
-        values.sort(key=lambda each: -each.affinity)
+        values.sort(key=lambda each: each.usual_share - each.expected_share)
     return Profile(
         user_id,
         outputs["source"][row],

@@ -244,6 +244,8 @@ def make_signatures(module) -> dict:
             "contribution_names": tf.constant(CHUNKS),
             "value_names": tf.constant(VALUE_NAMES),
             "value_affinities": tf.tile([AFFINITIES], [batch, 1]) * chunks[:, :1],
+            "value_expected_shares": tf.tile([[0.75, 0.25, 0.5, 0.5]], [batch, 1]),
+            "population_expected_shares": tf.constant([0.5, 0.5, 0.6, 0.4]),
             "value_history_shares": tf.tile([[0.75, 0.25, 0.5, 0.5]], [batch, 1]),
             "value_catalogue_shares": tf.constant([0.5, 0.5, 0.6, 0.4]),
             "hold_weights": tf.constant(HOLD_WEIGHTS),

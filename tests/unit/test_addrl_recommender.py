@@ -495,6 +495,27 @@ class TestProfile:
         liked = np.asarray(outputs["value_affinities"])[:, :count].argmax(axis=1)
         assert (liked == excess.argmax(axis=1)).mean() > 0.7
 
+    def test_expected_shares_count_the_history_and_five_items_drawn_from_the_scores(
+        self, planted, fitted, recommender
+    ):
+        outputs = recommender.profile(USERS)
+        known = planted.interactions.known
+        scores = np.where(known.toarray() > 0, -np.inf, fitted.model.compute_scores(known))
+        chance = np.exp(scores - scores.max(axis=1, keepdims=True))
+        items = known.toarray() + 5 * chance / chance.sum(axis=1, keepdims=True)
+        offset = 0
+        for name in CHUNKS[:3]:
+            labels = planted.catalogue.values[name].matrix.toarray() > 0
+            expected = (items @ labels) / (items @ labels.any(axis=1))[:, None]
+            part = slice(offset, offset + labels.shape[1])
+            offset += labels.shape[1]
+            np.testing.assert_allclose(
+                np.asarray(outputs["value_expected_shares"])[:, part], expected, atol=1e-4
+            )
+            np.testing.assert_allclose(
+                np.asarray(outputs["population_expected_shares"])[part], expected.mean(0), atol=1e-4
+            )
+
     def test_a_history_in_the_request_is_described(self, planted, recommender):
         known = planted.interactions.known
         stored = [[f"item {i:02d}" for i in known[0].indices]]

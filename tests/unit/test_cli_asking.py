@@ -78,7 +78,7 @@ class FakeClient:
     def profile(self, user, history_ids=None):
         self.asked.append(("profile", user, history_ids))
         shares = dict(zip(NAMES, (0.5, 0.3, 0.2), strict=True))
-        liked = [ValuePreference(f"v{n}", 0.5 - n / 4, 0.5, 0.25) for n in range(5)]
+        liked = [ValuePreference(f"v{n}", 0.5 - n / 4, 0.6, 0.4, 0.5, 0.25) for n in range(5)]
         source = "prior" if user == "stranger" else "user"
         hold = {"year": {"year": 1.0, "genre": 2.0, "residual": 0.5}}
         hold["genre"] = {"year": 0.5, "genre": 1.0, "residual": 2.0}
@@ -364,7 +364,8 @@ def test_profile_shows_what_drives_a_user(addrl, client):
     assert lines[0] == "what decides the scores of user 7, model version 17"
     assert lines[2].split() == ["year", "50%", "50%"]
     rows = [line.split() for line in lines]
-    assert ["v0", "+0.500", "50%", "25%"] in rows and ["v4", "-0.500", "50%", "25%"] in rows
+    assert ["v0", "60%", "40%", "50%", "+0.500"] in rows
+    assert ["v4", "60%", "40%", "50%", "-0.500"] in rows
     assert sum(row[:1] == ["v2"] for row in rows) == 0
     code, out, _ = addrl("profile", "planted", "7", "--json")
     assert len(json.loads(out)["preferences"]["year"]) == 5

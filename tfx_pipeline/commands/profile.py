@@ -17,8 +17,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="ask which attributes and values drive a user",
         description="Shows how much each attribute decides what a user gets, beside the average "
         "of all known users, and the values of each that the user likes most and least.",
-        epilog="A value's affinity is what having it adds to an item's score, beyond what its "
-        "attribute adds on average.",
+        epilog="expected: how much of what the user takes next should have the value; usual: the "
+        "same, averaged over all users; affinity: what having it adds to an item's score, beyond "
+        "what its attribute adds on average.",
     )
     parser.add_preset(add)
     add.add_argument("user", metavar="USER", nargs="?", help="id of a user")
@@ -98,12 +99,13 @@ def _print(answer: Any, options: argparse.Namespace) -> None:
         rows = [
             [
                 each.value,
-                f"{each.affinity:+.3f}",
+                f"{each.expected_share:.0%}",
+                f"{each.usual_share:.0%}",
                 f"{each.history_share:.0%}",
-                f"{each.catalogue_share:.0%}",
+                f"{each.affinity:+.3f}",
             ]
             for each in (*shown, *least)
         ]
         console.print()
-        columns = [name, "affinity", "of the history", "of the catalogue"]
+        columns = [name, "expected", "usual", "of the history", "affinity"]
         console.print(tables.make_rows_table("", columns, rows))

@@ -100,11 +100,12 @@ def _make_person(served: Served, show: _Shelf, titles: Mapping[str, str], row: i
         own = [i for i, (name, _, _) in enumerate(names) if name == attribute]
         if not own:
             continue
-        order = sorted(own, key=lambda i: -profile["value_affinities"][0][i])
+        expected, usual = profile["value_expected_shares"][0], profile["population_expected_shares"]
+        order = sorted(own, key=lambda i: usual[i] - expected[i])
         best = order[0]
         preferences.append(
-            f"{attribute}: {names[best][2]} ({profile['value_history_shares'][0][best]:.0%} of the "
-            f"history, {profile['value_catalogue_shares'][best]:.0%} of the catalogue)"
+            f"{attribute} {names[best][2]} ({expected[best]:.0%} of what should come next, of "
+            f"others' {usual[best]:.0%})"
         )
         # A wish for what is liked, but not most: the list moves, and the user still wants it.
         targets.append((attribute, order[min(1, len(order) - 1)]))
