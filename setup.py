@@ -61,7 +61,11 @@ setup(
     package_dir={"": "."},
     # schema/ is data that the pipeline reads beside its own folder.
     packages=[*find_packages(include=["addrl_keras*", "tfx_pipeline*", "serving*"]), "schema"],
-    package_data={"schema": ["*.pbtxt", "*/*.pbtxt"], "serving": ["*.config", "*.txt"]},
+    package_data={
+        "schema": ["*.pbtxt", "*/*.pbtxt"],
+        "serving": ["*.config", "*.txt"],
+        "tfx_pipeline.report": ["*.j2"],
+    },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     entry_points={"console_scripts": ["addrl = tfx_pipeline.cli:main"]},

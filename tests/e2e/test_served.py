@@ -116,6 +116,49 @@ def test_contributions_of_a_thousand_random_pairs_add_up(client, known):
     assert scores == pytest.approx([answer.score for answer in answers], abs=1e-4)
 
 
+def test_explain_recommend_and_score_agree_and_reasons_add_up_both_ways(client, known):
+    users = random.Random(1).sample(known[0].user_ids, 20)
+    for answer in client.recommend(users, 5):
+        items = [item.item_id for item in answer.items]
+        explained = client.explain([answer.user_id] * len(items), items)
+        scores = client.score(answer.user_id, items)
+        for item, why, score in zip(answer.items, explained, scores, strict=True):
+            assert why.score == pytest.approx(item.score, abs=1e-5)
+            assert score == pytest.approx(item.score, abs=1e-5)
+            assert dict(why.contributions) == pytest.approx(dict(item.contributions), abs=1e-5)
+            assert dict(why.lifts) == pytest.approx(dict(item.lifts), abs=1e-5)
+            for name, contribution in why.contributions.items():
+                past = sum(each.contributions[name] for each in why.evidence)
+                assert past == pytest.approx(contribution, abs=1e-5)
+            # The strongest comes first, and nothing of the history is left out.
+            strength = [each.contribution for each in why.evidence]
+            assert strength == sorted(strength, reverse=True)
+            row = known[0].user_ids.index(answer.user_id)
+            assert len(strength) == known[0].known[row].nnz
+
+
+def test_a_profile_tells_what_holds_and_a_stranger_can_wish(client, known):
+    item_ids = known[2]
+    profile = client.profile("nobody", history_ids=item_ids[:5])
+    assert profile.source == "history"
+    assert sum(profile.importance.values()) == pytest.approx(1.0, abs=1e-4)
+    shares = [each.expected_share for each in profile.preferences["year"]]
+    assert sum(shares) == pytest.approx(1.0, abs=1e-4)
+    hold = profile.hold_weights["genre"]
+    assert hold["genre"] == 1.0
+
+    def count(**settings):
+        answer = client.recommend("nobody", 20, history_ids=item_ids[:5], **settings)
+        return sum("Western" in item.attribute_values["genre"].split("|") for item in answer.items)
+
+    neutral = count()
+    wish = {"attribute_targets": {"genre": "Western"}}
+    shares = [
+        count(**wish, hold_weights=hold, target_strength=strength) for strength in (0.5, 1, 2, 4)
+    ]
+    assert neutral <= shares[0] and shares == sorted(shares) and shares[-1] > neutral
+
+
 def test_weights_wanted_values_and_filters_act_over_the_wire(client, known):
     user = known[0].user_ids[0]
     neutral = client.recommend(user, 20)

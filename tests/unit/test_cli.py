@@ -52,8 +52,8 @@ MISTAKES = [
     (
         ["rnu", "planted"],
         "addrl: argument COMMAND: no such choice. Received: 'rnu'. Did you mean 'run'? Choose one "
-        "of init, run, serve, recommend, explain, profile, evaluate, index, status, rollback, "
-        "presets, encoders. See `addrl --help`.",
+        "of init, run, serve, recommend, explain, profile, evaluate, report, index, status, "
+        "rollback, presets, encoders. See `addrl --help`.",
     ),
     (
         [],

@@ -1,0 +1,73 @@
+"""The report of a pushed model: whole, offline, and of this model."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from tfx_pipeline import cli
+from tfx_pipeline.configs import get_preset
+
+
+@pytest.fixture(scope="module")
+def page(planted_run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "page.html"
+    words = ["report", "planted", "--runs", str(planted_run.runs_dir), "--out", str(path)]
+    assert cli.main(words) == 0
+    return path.read_text(encoding="utf-8")
+
+
+def test_it_is_one_small_page_that_loads_nothing(page):
+    assert len(page.encode()) < 5 * 2**20
+    addresses = re.findall(r"""(?:src|href)=["']([^"']*)""", page)
+    assert addresses
+    assert all(each.startswith(("#", "data:image/")) for each in addresses)
+    assert not re.search(r"<script|@import|url\(http", page)
+
+
+def test_figures_are_sound_and_their_text_can_be_read(page):
+    figures = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(figures) > 5
+    for figure in figures:
+        ElementTree.fromstring(figure)
+    assert any("what each chunk tells of each attribute" in figure for figure in figures)
+
+
+def test_it_is_of_this_model(planted_run, page):
+    assert f"{planted_run.result.metrics['recall_at_20']:.4f}" in page
+    version = planted_run.result.pushed.rsplit("/", 1)[1]
+    assert f"planted: report of version {version}" in page
+    for name in get_preset("planted").model.attribute_names:
+        assert f"a wish for a {name}" in page
+    assert "REFUSED" not in page and page.count(">passed<") == 3
+    assert "You often choose " in page or "and this goes with it." in page
+    sections = re.findall(r'<section id="(\w+)"', page)
+    assert re.findall(r'<a href="#(\w+)"', page) == sections
+
+
+def test_texts_of_the_data_are_escaped(planted_run, monkeypatch):
+    from tfx_pipeline.report import page as pages
+    from tfx_pipeline.report.people import Person, Shown
+
+    shown = Shown("<script>alert(1)</script>", "", "a & b")
+    person = Person("<b>7</b>", ["year <1980"], [shown], [shown], "year=<1980", [shown])
+    contents = _make_empty(planted_run, people=[person])
+    text = pages.render(contents)
+    assert "<script>" not in text and "&lt;script&gt;" in text and "User &lt;b&gt;7" in text
+
+
+def _make_empty(planted_run, **parts):
+    import dataclasses
+
+    from tfx_pipeline.report.contents import Contents
+
+    empty = {part.name: [] for part in dataclasses.fields(Contents)}
+    return Contents(**{**empty, "result": planted_run.result, **parts})
+
+
+def test_nothing_pushed_is_said(capsys, tmp_path):
+    assert cli.main(["report", "planted", "--runs", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        f"addrl report: {tmp_path}/planted/serving holds no version to report on. Train with "
+        "`addrl run planted`.\n"
+    )
