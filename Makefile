@@ -21,7 +21,7 @@ bootstrap: ## Build or repair .venv (at once when it is complete)
 	@PYTHON="$(strip $(PYTHON))" scripts/bootstrap
 
 run: bootstrap ## Train, gate, serve and ask for recommendations (PRESET=movielens DATA=dir)
-	@$(VENV)/addrl run $(PRESET) $(if $(DATA),--data "$(DATA)") --demo
+	@$(VENV)/addrl run $(PRESET) $(if $(DATA),--data "$(DATA)") --demo --report
 
 test: bootstrap ## All tests but the slow ones, and the examples in the docstrings
 	@timeout --foreground $(TEST_LIMIT) $(VENV)/python -m pytest -m "not slow" --doctest-modules \

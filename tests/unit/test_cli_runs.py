@@ -182,6 +182,21 @@ def test_run_goes_on_where_the_baselines_cannot_be_measured(addrl, runner, data,
     assert "baselines not measured" in err
 
 
+def test_run_writes_the_report_that_is_asked_for(addrl, runner, data, monkeypatch):
+    from tfx_pipeline.commands import report
+
+    page = data.root / "report.html"
+    monkeypatch.setattr(report, "write_report", lambda config, place, progress: page)
+    code, out, err = addrl("run", "planted", "--report", "--no-baselines")
+    assert (code, err) == (0, "") and f"report: {page}" in out
+
+
+def test_run_goes_on_where_the_report_cannot_be_written(addrl, runner, data):
+    code, out, err = addrl("run", "planted", "--report", "--no-baselines")
+    assert (code, err) == (0, "")
+    assert f"report not written: {data.serving} holds no version to report on." in out
+
+
 def test_run_measures_no_baselines_where_none_are_wanted(addrl, runner, data, monkeypatch):
     monkeypatch.setattr(baselines, "load_baselines", lambda *_: pytest.fail("called"))
     code, out, _ = addrl("run", "planted", "--no-baselines")
@@ -276,7 +291,7 @@ def test_evaluate_shows_all_of_them(addrl, data, tmp_path, monkeypatch):
 
     asked = []
 
-    def load(config, place, slices, names):
+    def load(config, place, slices, report, names):
         asked.extend(names)
         return {}
 

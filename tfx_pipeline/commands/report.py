@@ -32,15 +32,36 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Runs the command."""
     from tfx_pipeline.configs import get_preset
+
+    place = workspace.Workspace(options.runs, options.preset)
+    path = write_report(get_preset(options.preset), place, _say, options.out)
+    print(path)
+    return 0
+
+
+def write_report(
+    config: Any, place: workspace.Workspace, progress: Any, out: Path | None = None
+) -> Path:
+    """Writes the report of the newest pushed version.
+
+    Args:
+        config: The pipeline's configuration.
+        place: The folder of the preset.
+        progress: Called with a line before what takes long.
+        out: Where to write it; `report.html` in the folder of the preset by default.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        CommandError: Nothing is pushed, or no run has ended.
+    """
     from tfx_pipeline.report.contents import load_contents
     from tfx_pipeline.report.page import render
 
-    place = workspace.Workspace(options.runs, options.preset)
-    page = render(load_contents(get_preset(options.preset), place, _say))
-    path = options.out or place.root / "report.html"
-    workspace.write_text(path, page)
-    print(f"{path}: {len(page.encode()) / 2**20:.1f} MB")
-    return 0
+    path = out or place.root / "report.html"
+    workspace.write_text(path, render(load_contents(config, place, progress)))
+    return path
 
 
 def _say(line: str) -> None:

@@ -34,6 +34,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     add.add_argument(
         "--no-baselines", action="store_true", help="measure no baselines to compare with"
     )
+    add.add_argument("--report", action="store_true", help="then write the page of `addrl report`")
     after = add.add_mutually_exclusive_group()
     after.add_argument("--demo", action="store_true", help="then serve, and ask for two users")
     after.add_argument("--json", action="store_true", help="the result as one JSON document")
@@ -60,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
         _print_report(config, place, result, found)
     if not result.passed:
         return FAILURE
+    if options.report:
+        _write_report(config, place, options)
     if options.demo:
         from tfx_pipeline.commands import demo
 
@@ -101,6 +104,19 @@ def _measure_baselines(
             raise
         report(f"baselines not measured: {error or type(error).__name__}")
         return {}
+
+
+def _write_report(config: Any, place: workspace.Workspace, options: argparse.Namespace) -> None:
+    """Writes the report. The model is pushed by now, so a failure must not look like its."""
+    from tfx_pipeline.commands.report import write_report
+
+    say = _make_reporter(options)
+    try:
+        say(f"report: {write_report(config, place, lambda line: None)}")
+    except Exception as error:
+        if options.debug:
+            raise
+        say(f"report not written: {error or type(error).__name__}")
 
 
 def _make_reporter(options: argparse.Namespace) -> Callable[[str], None]:

@@ -1,0 +1,209 @@
+"""Benchmarks of reasons, wishes and chunks: what they measure, on data whose answer is known."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from addrl_keras import probing
+from addrl_keras.control import SYSTEMS, Served, compare, interpolate, sweep
+from addrl_keras.metrics.disentanglement import compute_dci
+from benchmarks import disentanglement, explain, explain_tables
+from benchmarks.fitted import Data
+
+
+@pytest.fixture(scope="module")
+def data(planted, fitted):
+    return Data(fitted.model.config, planted.catalogue, planted.interactions, planted.test)
+
+
+def test_dci_tells_apart_whole_mixed_and_idle_dimensions():
+    assert compute_dci(np.eye(3)) == (1.0, 1.0)
+    # All dimensions serve all factors alike: nothing is told apart.
+    assert compute_dci(np.ones((4, 4))) == pytest.approx((0.0, 0.0), abs=1e-9)
+    # Two dimensions share a factor: each is for one factor, but the factor is in two.
+    disentangled, complete = compute_dci(np.array([[1.0, 0], [1, 0], [0, 1]]))
+    assert disentangled == 1.0 and complete == pytest.approx((1 - np.log(2) / np.log(3) + 1) / 2)
+    # A dimension without use has no weight.
+    assert compute_dci(np.array([[1.0, 0], [0, 1], [0, 0]]))[0] == 1.0
+    assert compute_dci(np.zeros((3, 2))) == (0.0, 0.0)
+
+
+class TestControl:
+    def test_curves_meet_where_nothing_is_wished_and_follow_a_strong_wish(self, data, fitted):
+        users = np.flatnonzero(np.diff(data.test.indptr) > 0)
+        served = Served(fitted)
+        found = list(sweep(served, data.test, "year", users, (0.0, 50.0)))
+        figures = {(system, strength): values for system, strength, values in found}
+        assert {system for system, _ in figures} == set(SYSTEMS)
+        for name in ("share", "recall", "drift", "total_drift"):
+            np.testing.assert_allclose(
+                figures["want", 0.0][name], figures["boost", 0.0][name], atol=1e-6
+            )
+        # Without a wish a list has drifted from itself by nothing.
+        np.testing.assert_allclose(figures["want", 0.0]["total_drift"], 0.0, atol=1e-9)
+        for system in ("want", "want_hold", "boost"):
+            assert figures[system, 50.0]["share"].mean() > figures[system, 0.0]["share"].mean()
+        assert (figures["filter", float("inf")]["share"] == 1.0).all()
+
+    def test_systems_are_compared_at_equal_shares(self):
+        def make(recalls):
+            return [
+                {"share": share, "recall": recall, "drift": share}
+                for share, recall in zip((0.2, 0.6, 1.0), recalls, strict=True)
+            ]
+
+        curves = {"boost": make((0.1, 0.3, 0.5)), "want_hold": make((0.1, 0.5, 0.7))}
+        rows = compare(curves)
+        assert [row["share"] for row in rows] == [0.5, 0.75, 0.9, 1.0]
+        assert [row["is_full"] for row in rows] == [False, False, False, True]
+        assert rows[0]["boost"] == {"recall": 0.25, "drift": 0.5}
+        assert rows[-1]["want_hold"]["recall"] == 0.7
+        assert interpolate(curves["boost"], 0.4, "recall") == 0.2
+
+
+class TestExplain:
+    def test_chunks_are_taken_out_and_put_in(self, data, fitted):
+        users = np.flatnonzero(np.diff(data.test.indptr) > 0)[:20]
+        found = explain.measure_chunks(fitted.model, data, users, 0)
+        for kind in ("deletion", "insertion"):
+            for curve in found[kind].values():
+                assert len(curve) == 6
+        assert found["deletion"]["claimed"][0] == found["insertion"]["claimed"][-1] > 0.8
+        assert found["deletion"]["claimed"][-1] == found["insertion"]["claimed"][0] == 0.5
+        areas = {name: np.mean(curve) for name, curve in found["deletion"].items()}
+        assert areas["claimed"] < areas["random"] < areas["reverse"]
+
+    def test_past_items_are_taken_out(self, data, fitted):
+        users = np.flatnonzero(np.diff(data.interactions.known.indptr) > 5)[:20]
+        found = explain.measure_past(fitted.model, data, users, 0)
+        assert found["claimed"][0] == found["reverse"][0]
+        assert found["claimed"][1] < found["random"][1] < found["reverse"][1] + 1e-9
+
+    def test_preferences_are_shares_of_test_items(self, data, fitted):
+        users = np.flatnonzero(np.diff(data.test.indptr) > 0)
+        found = explain.measure_preferences(fitted, data, users)
+        labels = data.catalogue.values["year"].matrix.toarray()
+        taken = np.asarray(data.interactions.known.sum(axis=0)).ravel()
+        common = (taken @ labels).argmax()
+        counts = data.test[users] @ labels
+        shares = counts[counts.sum(axis=1) > 0]
+        expected = (shares[:, common] / shares.sum(axis=1)).mean()
+        assert found["year"]["base_rate"] == pytest.approx(expected, abs=1e-4)
+        assert found["year"]["profile"] > found["year"]["base_rate"]
+
+
+class TestProbes:
+    def test_a_chunk_tells_its_own_attribute_and_the_floor_of_others(self, data, fitted):
+        labels = probing.get_labels(data.config, data.catalogue)
+        chunks = probing.get_chunks(fitted.model)
+        assert list(chunks) == ["year", "genre", "brand", "residual", "memory"]
+        assert [part.shape[0] for part in chunks.values()] == [40] * 5
+        told = probing.probe_all(chunks["year"], labels)
+        assert told["year"] > 0.9
+        floor = probing.compute_floor(labels)
+        assert floor["year"]["year"] == 1.0
+        assert set(probing.compute_majorities(labels)) == {"year", "genre", "brand"}
+
+    def test_what_is_hidden_is_hidden_of_all_attributes(self, data):
+        shown, hidden = disentanglement.hide(data.catalogue, 0)
+        assert len(hidden) == 12
+        for name, part in shown.values.items():
+            rows = np.diff(part.matrix.indptr)
+            assert not rows[hidden].any()
+            others = np.setdiff1d(np.arange(40), hidden)
+            before = np.diff(data.catalogue.values[name].matrix.indptr)
+            np.testing.assert_array_equal(rows[others], before[others])
+
+    def test_controls_are_as_wide_as_the_model(self, data, fitted):
+        config = dataclasses.replace(
+            data.config, training=dataclasses.replace(data.config.training, epochs=1)
+        )
+        systems = disentanglement.make_systems(dataclasses.replace(data, config=config))
+        own, recall = systems["default"](0)
+        assert 0 < recall <= 1
+        for name in ("rotated", "svd", "untrained"):
+            chunks, _ = systems[name](0)
+            assert {k: v.shape for k, v in chunks.items()} == {
+                k: v.shape for k, v in own.items() if k != "memory"
+            }
+        dci = disentanglement.measure_dci(own, probing.get_labels(config, data.catalogue), 0)
+        assert 0 <= dci["disentanglement"] <= 1
+
+
+def test_the_tables_read_what_is_measured(monkeypatch):
+    row = {"recall": 0.5, "drift": 0.2}
+    better = {"recall": 0.6, "drift": 0.1}
+    compared = {"is_real": True, "difference": 0.1}
+    curves = {"claimed": [0.9, 0.2], "random": [0.9, 0.5], "reverse": [0.9, 0.9]}
+    preferences = {"year": {"profile": 0.5, "counting": 0.4, "base_rate": 0.3}}
+    probes = {"year": {"year": 1.0}, "residual": {"year": 0.3}}
+    results = {
+        "control": {
+            "presets": {
+                "hm": {
+                    "year": {
+                        "compared": [
+                            {
+                                "share": 1.0,
+                                "is_full": True,
+                                "boost": row,
+                                "want": row,
+                                "want_hold": better,
+                            }
+                        ],
+                        "at_full": {"recall": compared, "drift": {**compared, "difference": -0.1}},
+                    }
+                }
+            }
+        },
+        "explain": {
+            "presets": {
+                "hm": {
+                    "chunks": {"deletion": curves, "insertion": curves},
+                    "past": {"counts": [0, 1], **curves},
+                    "preferences": preferences,
+                }
+            }
+        },
+        "disentanglement": {
+            "presets": {
+                "hm": {
+                    "attributes": ["year"],
+                    "majority": {"year": 0.3},
+                    "floor": {"year": {"year": 1.0}},
+                    "systems": {
+                        "default": [
+                            {
+                                "probes": probes,
+                                "dci": {"disentanglement": 0.9, "completeness": 0.8},
+                                "recall_at_20": 0.3,
+                            }
+                        ]
+                    },
+                    "hidden": {name: [{"year": 0.5}] for name in explain_tables._LOSSES},
+                }
+            }
+        },
+    }
+    provenance = {"commit": "abc", "machine": "2 cores", "users": 1000}
+    monkeypatch.setattr(
+        explain_tables, "load_result", lambda name: {"provenance": provenance, **results[name]}
+    )
+    control = explain_tables.make_control()
+    assert (
+        "| hm | year | 1.00 (full) | 0.5000 / 0.200 | 0.5000 / 0.200 | 0.6000 / 0.100 |" in control
+    )
+    assert "better than re-ranking on both figures in 1 of 1 rows" in control
+    assert "more recall is real for hm year; less drift for hm year" in control
+    assert "| deletion, as claimed | 0.900 | 0.200 | 0.550 |" in explain_tables.make_faithfulness()
+    assert "| as claimed | 0.900 | 0.200 |" in explain_tables.make_past()
+    assert "| hm | year | 0.500 | 0.400 | 0.300 |" in explain_tables.make_preferences()
+    assert "| residual | 0.300 (floor 0.300) |" in explain_tables.make_probes()
+    assert "| hm | **AD-DRL** | 0.900 | 0.800 | 1.000 |" in explain_tables.make_dci()
+    assert "| without L_intra | 0.500 |" in explain_tables.make_hidden()
+
+
+def test_a_place_is_a_share_of_the_catalogue():
+    scores = np.array([[3.0, 1.0, 2.0], [1.0, 1.0, 1.0]])
+    np.testing.assert_allclose(explain.find_place(scores, 0), [1.0, 0.5])
