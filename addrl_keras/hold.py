@@ -37,8 +37,9 @@ class Wish:
         parts: Float `[num_chunks, num_candidates]`, what each chunk contributes to the items that
             have the value.
         is_relevant: Bool `[num_candidates]`, what should be found.
-        values: For each other attribute the candidates' values, float `[num_candidates,
-            num_values]`, and the distribution that the catalogue implies, `[num_values]`.
+        values: For each other attribute the candidates' values, int `[num_candidates, most]`, -1
+            where an item has fewer, and the distribution that the catalogue implies,
+            `[num_values]`.
     """
 
     parts: np.ndarray
@@ -120,6 +121,7 @@ def make_wishes(
         scipy.sparse.csr_matrix(catalogue.values[name].matrix, dtype=np.float32)
         for name in model.config.attribute_names
     ]
+    values = [_list_values(part) for part in labels]
     held_out = interactions.validation[users]
     wanted = control.choose_wanted(labels[k], held_out, model.config.training.seed)
     size = max(1, _CONTRIBUTIONS // (catalogue.num_items * len(model.config.chunk_names)))
@@ -147,8 +149,8 @@ def make_wishes(
             items = _find_candidates(labels[k][:, [value]], scores[row])
             relevant = np.isin(items, held_out[start + row].indices)
             if len(items) > length and relevant.any():
-                values = [(labels[j][items].toarray(), implied[j][row]) for j in implied]
-                wishes.append(Wish(parts[row][:, items], relevant, values))
+                others = [(values[j][items], implied[j][row]) for j in implied]
+                wishes.append(Wish(parts[row][:, items], relevant, others))
     return wishes
 
 
@@ -168,8 +170,8 @@ def measure(wishes: Sequence[Wish], weights: np.ndarray, length: int = K) -> tup
         best = np.argpartition(-(weights @ wish.parts), length)[:length]
         recall[number] = wish.is_relevant[best].sum() / wish.is_relevant.sum()
         for values, implied in wish.values:
-            found = values[best].sum(axis=0)
-            found /= max(found.sum(), 1.0)
+            found = np.bincount(values[best].ravel() + 1, minlength=len(implied) + 1)[1:]
+            found = found / max(found.sum(), 1)
             drift[number] += 0.5 * np.abs(found - implied).sum() / len(wish.values)
     return float(recall.mean()), float(drift.mean())
 
@@ -202,6 +204,14 @@ def _choose_users(interactions: Interactions, count: int, seed: int) -> np.ndarr
     )
     order = np.random.default_rng(seed).permutation(np.flatnonzero(has_both))
     return np.sort(order[:count])
+
+
+def _list_values(labels: scipy.sparse.csr_matrix) -> np.ndarray:
+    """Lists the values of each item, int `[num_items, most]`, filled up with -1."""
+    lengths = np.diff(labels.indptr)
+    listed = np.full((labels.shape[0], max(1, lengths.max(initial=0))), -1)
+    listed[np.arange(listed.shape[1]) < lengths[:, None]] = labels.indices
+    return listed
 
 
 def _find_candidates(has_value: scipy.sparse.csr_matrix, scores: np.ndarray) -> np.ndarray:

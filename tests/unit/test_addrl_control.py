@@ -178,6 +178,18 @@ class TestHold:
         assert after[0] > before[0]
         assert weights[0] == 1.0 and weights[1] / weights[2] == pytest.approx(6.0)
 
+    def test_drift_is_counted_over_all_values_of_an_item(self):
+        # Three candidates of which two are taken: values 0 and 2, and none that is known.
+        values = np.array([[0, 2], [-1, -1], [1, -1]])
+        wish = Wish(
+            np.array([[3.0, 2.0, 1.0]]),
+            np.array([True, False, True]),
+            [(values, np.array([0.5, 0.25, 0.25]))],
+        )
+        recall, drift = measure([wish], np.ones(1), length=2)
+        assert recall == 0.5
+        assert drift == pytest.approx(0.5 * (0 + 0.25 + 0.25))
+
     def test_there_are_none_where_nobody_wishes(self, planted, fitted):
         interactions = planted.interactions
         nothing = dataclasses.replace(
