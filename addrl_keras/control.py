@@ -64,8 +64,9 @@ class Wishes:
         return {
             "share": shares,
             "recall": ranking.compute_recall_at_k(ranked, self.relevant),
-            "drift": np.mean(drift, axis=0),
-            "total_drift": np.mean(total, axis=0),
+            # Where there is no other attribute, nothing drifts.
+            "drift": np.mean(drift, axis=0) if drift else np.zeros(len(ranked)),
+            "total_drift": np.mean(total, axis=0) if total else np.zeros(len(ranked)),
         }
 
 
@@ -93,7 +94,7 @@ def make_wishes(
     wishing = wanted >= 0
     users, wanted, ranked = users[wishing], wanted[wishing], neutral[wishing]
     has_value = labels[attribute][:, wanted].T.toarray() > 0
-    others = [name for name in labels if name != attribute and labels[name].shape[1]]
+    others = [name for name in labels if name != attribute]
     before = {name: control.compute_value_distribution(ranked, labels[name]) for name in others}
     relevant = scipy.sparse.csr_matrix(test[users].multiply(has_value))
     return Wishes(users, wanted, has_value, relevant, attribute, before, labels)
@@ -120,8 +121,9 @@ class Served:
             settings: As `Recommender.recommend` takes them; lists have a row a user.
 
         Returns:
-            Int `[num_users, K]`, positions in the catalogue.
+            Int `[num_users, K]`, positions in the catalogue; shorter where it has fewer items.
         """
+        length = min(K, self.result.catalogue.num_items)
         ids = np.array(self.result.interactions.user_ids, dtype=object)[users]
         rows = []
         for start in range(0, len(users), _BATCH):
@@ -130,9 +132,9 @@ class Served:
                 name: value[part] if isinstance(value, list) else value
                 for name, value in settings.items()
             }
-            answer = self.recommender.recommend(list(ids[part]), k=K, **given)
+            answer = self.recommender.recommend(list(ids[part]), k=length, **given)
             rows += [[self._position[item] for item in row] for row in answer["item_ids"].numpy()]
-        return np.array(rows)
+        return np.array(rows, int).reshape(len(rows), length)
 
     def boost(self, wishes: Wishes, strength: float) -> np.ndarray:
         """Re-ranks: the model's scores, and a bonus for every item that is known to be wanted."""
@@ -169,11 +171,14 @@ def sweep(
             the wanted value (`filter`, once, at infinite strength).
 
     Yields:
-        The name of a system, the strength, and what `Wishes.measure` finds.
+        The name of a system, the strength, and what `Wishes.measure` finds; nothing where nobody
+        has a test item of known value.
     """
     result = served.result
     config = result.model.config
     wishes = make_wishes(result, test, attribute, users, served.recommend(users))
+    if not len(wishes.users):
+        return
     names = result.catalogue.values[attribute].names
     targets = [[f"{attribute}={names[value]}"] for value in wishes.wanted]
     hold = result.hold_weights[config.attribute_names.index(attribute)][None]

@@ -78,8 +78,8 @@ def choose_hold_weights(
     users = _choose_users(interactions, config.training.hold_users, config.training.seed)
     if config.recipe == PAPER or not len(users):
         return weights
-    for k, name in enumerate(config.attribute_names):
-        wishes = make_wishes(model, catalogue, interactions, users, k, length)
+    everybody = make_wishes(model, catalogue, interactions, users, length)
+    for k, (name, wishes) in enumerate(zip(config.attribute_names, everybody, strict=True)):
         if not wishes:
             continue
         weights[k], before, after = _search(wishes, k, len(names), length)
@@ -100,22 +100,20 @@ def make_wishes(
     catalogue: Catalogue,
     interactions: Interactions,
     users: np.ndarray,
-    k: int,
     length: int = K,
-) -> list[Wish]:
-    """Makes the wishes for values of one attribute.
+) -> list[list[Wish]]:
+    """Makes the wishes for values of each attribute.
 
     Args:
         model: The towers, fitted on `interactions.train`.
         catalogue: The items.
         interactions: Train and validation.
         users: Int `[num_users]`, who wishes.
-        k: Which attribute.
         length: Of the lists.
 
     Returns:
-        A wish for each user who can be given a choice: one with a held-out item of known value,
-        where more than `length` items have that value.
+        For each attribute a wish for each user who can be given a choice: one with a held-out item
+        of known value, where more than `length` items have that value.
     """
     labels = [
         scipy.sparse.csr_matrix(catalogue.values[name].matrix, dtype=np.float32)
@@ -123,34 +121,37 @@ def make_wishes(
     ]
     values = [_list_values(part) for part in labels]
     held_out = interactions.validation[users]
-    wanted = control.choose_wanted(labels[k], held_out, model.config.training.seed)
+    seed = model.config.training.seed
+    wanted = [control.choose_wanted(part, held_out, seed) for part in labels]
+    wishes: list[list[Wish]] = [[] for _ in labels]
     size = max(1, _CONTRIBUTIONS // (catalogue.num_items * len(model.config.chunk_names)))
-    wishes: list[Wish] = []
-    for start in range(0, len(users), size):
-        rows = slice(start, start + size)
-        history = scipy.sparse.csr_matrix(interactions.train[users[rows]])
-        parts = model.compute_parts(history)
-        scores = np.where(history.toarray() > 0, -np.inf, parts.sum(axis=1))
-        neutral = np.argsort(-scores, axis=1)[:, :length]
-        implied = {
-            other: control.compute_implied_distribution(
-                control.compute_value_distribution(neutral, labels[other]),
-                np.maximum(wanted[rows], 0),
-                labels[k],
-                labels[other],
-                np.ones(len(neutral)),
-            )
-            for other in range(len(labels))
-            if other != k and labels[other].shape[1]
-        }
-        for row, value in enumerate(wanted[rows]):
-            if value < 0:
-                continue
-            items = _find_candidates(labels[k][:, [value]], scores[row])
-            relevant = np.isin(items, held_out[start + row].indices)
-            if len(items) > length and relevant.any():
-                others = [(values[j][items], implied[j][row]) for j in implied]
-                wishes.append(Wish(parts[row][:, items], relevant, others))
+    known = scipy.sparse.csr_matrix(interactions.train[users])
+    length = min(length, catalogue.num_items)
+    for number, parts in enumerate(model.iterate_split_scores(known, size, users)):
+        rows = np.arange(number * size, min(len(users), (number + 1) * size))
+        scores = np.where(known[rows].toarray() > 0, -np.inf, parts.sum(axis=1))
+        neutral = np.argpartition(-scores, length - 1, axis=1)[:, :length]
+        before = [control.compute_value_distribution(neutral, part) for part in labels]
+        for k, mine in enumerate(labels):
+            others = [other for other in range(len(labels)) if other != k]
+            implied = {
+                other: control.compute_implied_distribution(
+                    before[other],
+                    np.maximum(wanted[k][rows], 0),
+                    mine,
+                    labels[other],
+                    np.ones(len(rows)),
+                )
+                for other in others
+            }
+            for place, row in enumerate(rows):
+                if wanted[k][row] < 0:
+                    continue
+                items = _find_candidates(mine[:, [wanted[k][row]]], scores[place])
+                relevant = np.isin(items, held_out[row].indices)
+                if len(items) > length and relevant.any():
+                    drifting = [(values[j][items], implied[j][place]) for j in others]
+                    wishes[k].append(Wish(parts[place][:, items], relevant, drifting))
     return wishes
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -180,10 +180,7 @@ class AdDrl(keras.Model):
         parts = []
         for start in range(0, history.shape[0], batch_size):
             rows = slice(start, start + batch_size)
-            vectors = scaled[rows] @ query
-            if users is not None and self.user_tower.embedding is not None:
-                own = self.user_tower.embedding.numpy()[np.maximum(users[rows], 0)]
-                vectors = vectors + own * (users[rows] >= 0)[:, None]
+            vectors = self._add_embeddings(scaled[rows] @ query, users, rows)
             scores = ops.convert_to_numpy(
                 score_chunks(vectors, items, self.chunk_dims, self.score_kind)
             ).copy()
@@ -192,23 +189,44 @@ class AdDrl(keras.Model):
             parts.append(scores)
         return np.concatenate(parts)
 
-    def compute_parts(self, history: scipy.sparse.csr_matrix) -> np.ndarray:
+    def split_scores(
+        self, history: scipy.sparse.csr_matrix, users: np.ndarray | None = None
+    ) -> np.ndarray:
         """Computes what each chunk contributes to every score, all at once.
 
         Args:
             history: CSR `[num_users, num_items]`, 1 where the user has the item.
+            users: As in `compute_scores`.
 
         Returns:
             Float32 `[num_users, num_chunks, num_items]`, in the order of the configuration's
             `chunk_names`; their sum over the chunks is what `compute_scores` computes.
         """
-        scaled = _scale(history)
+        return next(self.iterate_split_scores(history, max(1, history.shape[0]), users))
+
+    def iterate_split_scores(
+        self, history: scipy.sparse.csr_matrix, batch_size: int, users: np.ndarray | None = None
+    ) -> Iterator[np.ndarray]:
+        """Yields what `split_scores` computes, for `batch_size` users at a time."""
         items = tf.convert_to_tensor(self.item_tower(None))
-        vectors = tf.constant(scaled @ self.user_tower.query.numpy())
-        parts = score_parts(vectors, items, self.chunk_dims, self.score_kind)
-        if self.memory is not None:
-            parts.append((scaled @ self.memory.compute_matrix()).toarray())
-        return np.stack([ops.convert_to_numpy(part) for part in parts], axis=1)
+        query = self.user_tower.query.numpy()
+        memory = None if self.memory is None else self.memory.compute_matrix()
+        scaled = _scale(history)
+        for start in range(0, max(1, history.shape[0]), batch_size):
+            rows = slice(start, start + batch_size)
+            vectors = self._add_embeddings(scaled[rows] @ query, users, rows)
+            parts = score_parts(tf.constant(vectors), items, self.chunk_dims, self.score_kind)
+            if memory is not None:
+                parts.append((scaled[rows] @ memory).toarray())
+            yield np.stack([ops.convert_to_numpy(part) for part in parts], axis=1)
+
+    def _add_embeddings(
+        self, vectors: np.ndarray, users: np.ndarray | None, rows: slice
+    ) -> np.ndarray:
+        if users is None or self.user_tower.embedding is None:
+            return vectors
+        own = self.user_tower.embedding.numpy()[np.maximum(users[rows], 0)]
+        return np.asarray(vectors + own * (users[rows] >= 0)[:, None], np.float32)
 
     def get_config(self) -> dict[str, Any]:
         return {

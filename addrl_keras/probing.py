@@ -67,7 +67,8 @@ def compute_floor(labels: Labels) -> dict[str, dict[str, float]]:
 
 
 def _one_hot(labels: np.ndarray) -> np.ndarray:
-    rows = np.zeros((len(labels), labels.max() + 1))
+    # One column at least, where no item has exactly one value.
+    rows = np.zeros((len(labels), max(1, labels.max(initial=-1) + 1)), np.float32)
     known = np.flatnonzero(labels >= 0)
     rows[known, labels[known]] = 1.0
     return rows

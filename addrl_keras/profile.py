@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import tensorflow as tf
 
 from addrl_keras.config import Config
@@ -24,7 +25,8 @@ class AttributeProfile(tf.Module):
     The importance of a chunk is `Cov(c_k, s) / Var(s)` over the catalogue, where `s = sum_k c_k`:
     the share that the chunk has in how a user's scores differ. The shares add up to 1. A value's
     affinity is what its attribute contributes to the score of the value's prototype, the mean
-    vector of the items that are known to have it, beyond what it contributes on average.
+    vector of the items that are known to have it, beyond what it contributes on average; 0 for a
+    value that no item has.
 
     Args:
         config: The model's configuration.
@@ -41,14 +43,17 @@ class AttributeProfile(tf.Module):
         self._num_attributes = len(config.attributes)
         labels = steering.labels.numpy()
         known = [part.any(axis=1) for part in np.split(labels, np.cumsum(steering.sizes)[:-1], 1)]
+        # Attribute of each value.
+        self._attribute_of = np.repeat(np.arange(len(steering.sizes)), steering.sizes)
         self._is_known = make_constant(np.stack(known, axis=1))
         counts = labels.sum(axis=0)
         num_known = np.repeat([part.sum() for part in known], steering.sizes)
         self._catalogue_shares = make_constant(
             (counts / np.maximum(num_known, 1)).astype(np.float32)
         )
-        means = (labels / np.maximum(counts, 1)).astype(np.float32)
-        self._prototypes = make_constant(means.T @ index.candidates.numpy())
+        sums = scipy.sparse.csr_matrix(labels.T, dtype=np.float32) @ index.candidates.numpy()
+        self._prototypes = make_constant(sums / np.maximum(counts, 1)[:, None].astype(np.float32))
+        self._is_taken = make_constant((counts > 0).astype(np.float32))
         names = [key.partition("=")[2] for key in steering.value_names]
         self._names = make_constant(np.array(names, dtype=object))
 
@@ -63,10 +68,11 @@ class AttributeProfile(tf.Module):
             same score.
         """
         parts = self._scorer.compute_parts(user)
-        parts -= tf.reduce_mean(parts, axis=1, keepdims=True)
-        scores = tf.reduce_sum(parts, axis=-1, keepdims=True)
-        variance = tf.reduce_mean(tf.square(scores), axis=1)
-        return tf.math.divide_no_nan(tf.reduce_mean(parts * scores, axis=1), variance)
+        scores = tf.add_n(parts)
+        scores -= tf.reduce_mean(scores, axis=1, keepdims=True)
+        variance = tf.reduce_mean(tf.square(scores), axis=1, keepdims=True)
+        shares = tf.stack([tf.reduce_mean(part * scores, axis=1) for part in parts], axis=-1)
+        return tf.math.divide_no_nan(shares, variance)
 
     def compute_affinities(self, user: UserState) -> Tensor:
         """Computes what having each value would add to an item's score, beyond the average.
@@ -80,12 +86,15 @@ class AttributeProfile(tf.Module):
         index, count = self._index, self._num_attributes
         prototypes = tf.split(tf.convert_to_tensor(self._prototypes), self._steering.sizes)
         averages = index.compute_averages(user.vectors)
-        parts = [
-            # An attribute's own chunk of its own values' prototypes.
-            score_parts(user.vectors, rows, index.chunk_dims, index.kind)[k] - averages[:, k, None]
-            for k, rows in enumerate(prototypes[:count])
-        ]
-        return tf.concat(parts, axis=1)
+        ends = np.cumsum(index.chunk_dims)
+        parts = []
+        for k, rows in enumerate(prototypes[:count]):
+            # An attribute's own chunk, of its own values' prototypes.
+            part = slice(ends[k] - index.chunk_dims[k], ends[k])
+            width = (index.chunk_dims[k],)
+            own = score_parts(user.vectors[:, part], rows[:, part], width, index.kind)[0]
+            parts.append(own - averages[:, k, None])
+        return tf.concat(parts, axis=1) * self._is_taken
 
     def compute_expected_shares(self, user: UserState) -> Tensor:
         """Computes how much of what a user takes next should have each value.
@@ -110,7 +119,7 @@ class AttributeProfile(tf.Module):
             chance, tf.cast(tf.convert_to_tensor(self._steering.labels), tf.float32)
         )
         known += tf.matmul(chance, tf.cast(tf.convert_to_tensor(self._is_known), tf.float32))
-        return tf.math.divide_no_nan(values, tf.repeat(known, self._steering.sizes, axis=1))
+        return tf.math.divide_no_nan(values, tf.gather(known, self._attribute_of, axis=1))
 
     def compute_history_shares(self, user: UserState) -> Tensor:
         """Computes how much of a history has each value, of what has a known value at all.
@@ -122,7 +131,7 @@ class AttributeProfile(tf.Module):
             Float `[batch, num_all_values]`.
         """
         values, known = self._count(user)
-        return tf.math.divide_no_nan(values, tf.repeat(known, self._steering.sizes, axis=1))
+        return tf.math.divide_no_nan(values, tf.gather(known, self._attribute_of, axis=1))
 
     def _count(self, user: UserState) -> tuple[Tensor, Tensor]:
         """Counts items of the histories by value, and by attribute those with a known one."""
@@ -153,11 +162,6 @@ class AttributeProfile(tf.Module):
         for size in self._steering.sizes:
             part = slice(offset, offset + size)
             offset += size
-            if not size:
-                values.append(tf.fill(tf.shape(items), ""))
-                history.append(tf.zeros_like(items, tf.float32))
-                catalogue.append(tf.zeros_like(items, tf.float32))
-                continue
             is_known = tf.reduce_any(held[:, part], axis=1)
             best = tf.argmax(tf.where(held[:, part], shares[:, part], -1.0), axis=1)
             values.append(tf.where(is_known, tf.gather(self._names[part], best), ""))

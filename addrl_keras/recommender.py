@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import tensorflow as tf
 
 from addrl_keras import signatures
@@ -21,7 +22,7 @@ from addrl_keras.users import UserEncoder, UserState, make_constant
 Tensor = Any
 # Known users that the population is described by, and those of them in a batch; fewer where the
 # catalogue is so large that there would be more scores than this.
-_USERS, _BATCH, _SCORES = 512, 32, 2**24
+_USERS, _FEWEST, _BATCH, _SCORES = 512, 32, 32, 2**24
 
 
 class Recommender(tf.Module):
@@ -50,7 +51,7 @@ class Recommender(tf.Module):
         self.steering = AttributeSteering(config, catalogue, distributions)
         self._scorer = Scorer(config, index, self._users, self.steering)
         self._profile = AttributeProfile(config, index, self._scorer, self.steering)
-        importance, shares = self._describe_population(len(self._users))
+        importance, shares = self._describe_population(result.interactions.known)
         self._population = make_constant(importance)
         self._population_shares = make_constant(shares)
         self._hold_weights = make_constant(result.hold_weights)
@@ -147,7 +148,8 @@ class Recommender(tf.Module):
             num_modalities]` and `modality_names`. `evidence_ids` `[batch, longest]`: the user's
             past items, those that argue most for this one first, and `evidence_contributions`
             `[batch, longest, num_chunks]`, which add up to the contributions (but for the
-            popularity prior, and for an embedding of the user's own). `attribute_values`
+            popularity prior, for an embedding of the user's own, and by the paper's recipe, whose
+            contributions are no sums over a history). `attribute_values`
             `[batch, num_attributes]`; of each the value that most of the history has,
             `typical_values`, and the shares of history and catalogue that have it,
             `history_shares` and `catalogue_shares`.
@@ -186,14 +188,14 @@ class Recommender(tf.Module):
             history_ids: As in `recommend`.
 
         Returns:
-            `source` `[batch]`; `importance` `[batch, num_chunks]`, the share that each chunk has in
-            how the user's scores differ, `population_importance` `[num_chunks]`, its mean over
-            known users, and `contribution_names`. For all values of all attributes, side by side as
-            `value_names` `name=value`: `value_affinities` `[batch, num_all_values]`, what having
-            the value adds to a score beyond the average; `value_expected_shares`, how much of what
-            the user takes next should have it, and `population_expected_shares`
-            `[num_all_values]`, the mean over known users; `value_history_shares`, of the user's
-            items, and `value_catalogue_shares` `[num_all_values]`, of all items. And
+            `source` `[batch]`. `importance` `[batch, num_chunks]`, the share that each chunk has in
+            how the user's scores differ; `population_importance` `[num_chunks]`, its mean over up
+            to 512 known users; and `contribution_names`. For all values of all attributes, side by
+            side as `value_names` `name=value`: `value_affinities` `[batch, num_all_values]`, what
+            having the value adds to a score beyond the average; `value_expected_shares`, how much
+            of what the user takes next should have it; `population_expected_shares`
+            `[num_all_values]`, the mean over the same users; `value_history_shares`, of the user's
+            items; and `value_catalogue_shares` `[num_all_values]`, of all items. And
             `hold_weights` `[num_attributes, num_chunks]`: for each attribute the weights that keep
             the rest of a list most like before, while a value of it is wanted.
         """
@@ -405,16 +407,22 @@ class Recommender(tf.Module):
         finite = tf.reduce_all(tf.math.is_finite(strength))
         return tf.broadcast_to(require(finite, message, strength, strength), [batch])
 
-    def _describe_population(self, num_users: int) -> tuple[np.ndarray, np.ndarray]:
-        """Averages importance and expected shares over known users, evenly spread."""
-        count = min(num_users, _USERS, max(_BATCH, _SCORES // self.num_items))
-        chosen = np.linspace(0, num_users - 1, count).astype(int)
-        importance, shares = [], []
-        for start in range(0, count, _BATCH):
-            user = self._users.load(chosen[start : start + _BATCH])
+    def _describe_population(self, known: scipy.sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+        """Averages importance and expected shares over users with a history, evenly spread."""
+        rows = np.flatnonzero(np.diff(known.indptr))
+        most = max(_FEWEST, _SCORES // self.num_items)
+        chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), _USERS, most)).astype(int)]
+        batch = max(1, min(_BATCH, _SCORES // (self.num_items * len(self.chunk_names))))
+        importance = [np.zeros((0, len(self.chunk_names)), np.float32)]
+        shares = [np.zeros((0, sum(self.steering.sizes)), np.float32)]
+        for start in range(0, len(chosen), batch):
+            user = self._users.load(chosen[start : start + batch])
             importance.append(self._profile.compute_importance(user))
             shares.append(self._profile.compute_expected_shares(user))
-        return np.concatenate(importance).mean(axis=0), np.concatenate(shares).mean(axis=0)
+        count = max(1, len(chosen))
+        return np.concatenate(importance).sum(axis=0) / count, (
+            np.concatenate(shares).sum(axis=0) / count
+        )
 
     def _require_items(self, item_id: Tensor) -> Tensor:
         items = self._items.lookup(item_id)

@@ -96,14 +96,17 @@ class Scorer(tf.Module):
             chance = self._steering.compute_chance(steering.wanted, boost)
             held = self.compute_scores(user, steering.weights * steering.hold)
             # Written as a difference: where nothing holds, scores stay as they are bit for bit.
-            wished = scores + chance * (held - scores)
+            wished = scores + tf.math.multiply_no_nan(held - scores, chance)
             wished += strength * tf.reduce_sum(boost, axis=-1)
             values, indices = self._index.search(wished, k, allowed)
-            factors = 1.0 + chance[..., None] * (steering.hold[:, None, :] - 1.0)
-            parts = self.compute_parts(user) * steering.weights[:, None, :] * factors
-            parts = self._add_boost(parts, strength[..., None] * boost)
-            best = tf.gather(parts, indices, batch_dims=1)
-            return values, indices, best, tf.reduce_mean(parts, axis=1)
+            best = self._split(user, steering.weights, indices)
+            near = tf.gather(chance, indices, batch_dims=1)[..., None]
+            best *= 1.0 + near * (steering.hold[:, None, :] - 1.0)
+            added = strength[..., None] * tf.gather(boost, indices, batch_dims=1)
+            averages = self._average(user, steering.weights)
+            averages += (steering.hold - 1.0) * self._average(user, steering.weights, chance)
+            usual = strength * tf.reduce_mean(boost, axis=1)
+            return values, indices, self._add(best, added), self._add(averages, usual)
 
         def rank() -> tuple[Tensor, Tensor, Tensor, Tensor]:
             values, indices = self._index.search(scores, k, allowed)
@@ -114,27 +117,26 @@ class Scorer(tf.Module):
             tf.reduce_any(steering.wanted > 0), wish, rank
         )
         empty = tf.math.is_inf(values)[..., None]
-        return (
-            values,
-            indices,
-            tf.where(empty, tf.zeros_like(contributions), contributions),
-            averages,
-        )
+        contributions = tf.where(empty, tf.zeros_like(contributions), contributions)
+        return values, indices, contributions, averages
 
     def compute_averages(self, user: UserState) -> Tensor:
         """Computes the mean over the catalogue of every contribution, `[batch, num_chunks]`."""
         return self._average(user, None)
 
-    def compute_parts(self, user: UserState) -> Tensor:
+    def compute_parts(self, user: UserState) -> list[Tensor]:
         """Splits the score of every item, with neutral settings.
 
         Args:
             user: A batch of users.
 
         Returns:
-            Float `[batch, num_items, num_chunks]`; the sum over the last axis is the score.
+            For each chunk float `[batch, num_items]`; their sum is the score.
         """
-        return self._join(self._index.compute_parts(user.vectors), user.extra)
+        parts = self._index.compute_parts(user.vectors)
+        residual = parts[-1] + user.extra[..., 0]
+        memory = [user.extra[..., 1]] if self._users.memory is not None else []
+        return [*parts[:-1], residual, *memory]
 
     def compute_contributions(self, user: UserState, items: Tensor) -> Tensor:
         """Splits the score of one item per user, with neutral settings.
@@ -161,13 +163,12 @@ class Scorer(tf.Module):
             first. Beyond a user's own history the total is -inf and the contributions are zero.
         """
         vectors = tf.gather(self._index.candidates, items)
-        each = self._users.compute_evidence(user, items, vectors, self._index.chunk_dims)
-        in_history = user.history > 0
-        longest = tf.reduce_max(tf.reduce_sum(tf.cast(in_history, tf.int32), axis=1))
-        totals, past = self._index.search(tf.reduce_sum(each, axis=-1), longest, in_history)
-        contributions = tf.gather(each, past, batch_dims=1)
-        empty = tf.math.is_inf(totals)[..., None]
-        return totals, past, tf.where(empty, tf.zeros_like(contributions), contributions)
+        past, each = self._users.compute_evidence(user, items, vectors, self._index.chunk_dims)
+        is_there = past >= 0
+        totals = tf.where(is_there, tf.reduce_sum(each, axis=-1), tf.constant(float("-inf")))
+        order = tf.argsort(totals, direction="DESCENDING", stable=True)
+        totals, past, each = (tf.gather(part, order, batch_dims=1) for part in (totals, past, each))
+        return totals, tf.maximum(past, 0), each
 
     def _weigh_chunks(self, weights: Tensor | None) -> Tensor | None:
         """Returns the weights of the towers' chunks, which come first."""
@@ -195,10 +196,22 @@ class Scorer(tf.Module):
         extra = tf.gather(self._weigh_extra(user, weights), indices, batch_dims=1)
         return self._join(chunks, extra)
 
-    def _average(self, user: UserState, weights: Tensor | None) -> Tensor:
-        """Averages every contribution over the catalogue, `[batch, num_chunks]`."""
-        chunks = self._index.compute_averages(user.vectors, self._weigh_chunks(weights))
-        return self._join(chunks, tf.reduce_mean(self._weigh_extra(user, weights), axis=1))
+    def _average(
+        self, user: UserState, weights: Tensor | None, of_items: Tensor | None = None
+    ) -> Tensor:
+        """Averages every contribution over the catalogue, `[batch, num_chunks]`.
+
+        Args:
+            user: A batch of users.
+            weights: As in `compute_scores`.
+            of_items: Optional float `[batch, num_items]`, by which the items' contributions are
+                multiplied before.
+        """
+        chunks = self._index.compute_averages(user.vectors, self._weigh_chunks(weights), of_items)
+        extra = self._weigh_extra(user, weights)
+        if of_items is not None:
+            extra *= of_items[..., None]
+        return self._join(chunks, tf.reduce_mean(extra, axis=1))
 
     def _join(self, chunks: Tensor, extra: Tensor) -> Tensor:
         """Joins the towers' chunks with the prior and the memory."""
@@ -207,8 +220,8 @@ class Scorer(tf.Module):
         memory = [extra[..., 1:]] if self._users.memory is not None else []
         return tf.concat([attributes, residual, *memory], axis=-1)
 
-    def _add_boost(self, parts: Tensor, boost: Tensor) -> Tensor:
-        """Adds what is wanted, `[batch, num_items, num_attributes]`, to the attributes' parts."""
+    def _add(self, parts: Tensor, boost: Tensor) -> Tensor:
+        """Adds what is wanted, `[..., num_attributes]`, to the attributes' parts."""
         attributes, rest = parts[..., : self._num_attributes], parts[..., self._num_attributes :]
         return tf.concat([attributes + boost, rest], axis=-1)
 

@@ -44,8 +44,15 @@ class AttributeSteering(tf.Module):
         ]
         self._vocabulary = make_table(keys)
         self.value_names = tuple(keys)
-        self._distribution = tf.Variable(
-            np.concatenate(distributions, axis=1), trainable=False, name="distribution"
+        # An item of several values has each of them, whole.
+        chances = [
+            np.where(known.any(axis=1, keepdims=True), known, predicted)
+            for known, predicted in zip(
+                (part.matrix.toarray() > 0 for part in values), distributions, strict=True
+            )
+        ]
+        self._chance = tf.Variable(
+            np.concatenate(chances, axis=1).astype(np.float32), trainable=False, name="chance"
         )
         labels = np.concatenate([part.matrix.toarray() for part in values], axis=1) > 0
         self.labels = tf.Variable(labels, trainable=False, name="labels")
@@ -94,17 +101,18 @@ class AttributeSteering(tf.Module):
         return tf.reduce_all(tf.stack(allowed), axis=0)
 
     def compute_boost(self, wanted: Tensor) -> Tensor:
-        """Computes, per attribute, the probability that an item has one of the wanted values.
+        """Computes, per attribute, the chance that an item has one of the wanted values.
 
         Args:
             wanted: Float `[batch, num_all_values]`.
 
         Returns:
-            Float `[batch, num_items, num_attributes]`.
+            Float `[batch, num_items, num_attributes]` in 0..1: where a value is known 1 or 0.
         """
-        parts = tf.split(self._distribution, self.sizes, axis=1)
+        parts = tf.split(self._chance, self.sizes, axis=1)
         pairs = zip(self._split(wanted), parts, strict=True)
-        return tf.stack([tf.matmul(w, held, transpose_b=True) for w, held in pairs], axis=-1)
+        chances = [tf.matmul(w, held, transpose_b=True) for w, held in pairs]
+        return tf.minimum(tf.stack(chances, axis=-1), 1.0)
 
     def compute_chance(self, wanted: Tensor, boost: Tensor) -> Tensor:
         """Computes how far an item is what is wanted: the mean over the attributes that are.
@@ -118,8 +126,7 @@ class AttributeSteering(tf.Module):
         """
         asked = [tf.reduce_any(part > 0, axis=1) for part in self._split(wanted)]
         count = tf.reduce_sum(tf.cast(tf.stack(asked, axis=-1), boost.dtype), axis=1)
-        chances = tf.reduce_sum(tf.minimum(boost, 1.0), axis=-1)
-        return tf.math.divide_no_nan(chances, count[:, None])
+        return tf.math.divide_no_nan(tf.reduce_sum(boost, axis=-1), count[:, None])
 
     def _split(self, multi_hot: Tensor) -> list[Tensor]:
         return tf.split(multi_hot, self.sizes, axis=1)

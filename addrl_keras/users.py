@@ -70,10 +70,6 @@ class UserEncoder(tf.Module):
             self.memory = make_constant(source), make_constant(weight)
             self._memory_rows = MemoryRows(source, weight)
 
-    def __len__(self) -> int:
-        """How many users are known."""
-        return int(self._history_splits.shape[0]) - 2
-
     def load(self, users: np.ndarray) -> UserState:
         """Loads known users.
 
@@ -142,32 +138,38 @@ class UserEncoder(tf.Module):
 
     def compute_evidence(
         self, user: UserState, items: Tensor, vectors: Tensor, chunk_dims: Sequence[int]
-    ) -> Tensor:
-        """Computes what each item, were it in the history, adds to one item's score.
+    ) -> tuple[Tensor, Tensor]:
+        """Computes what each item of a history adds to one item's score.
 
         Args:
-            user: The users, of whom the length of the history matters.
+            user: The users.
             items: Int `[batch]`, the item that each user's score is explained of.
             vectors: Float `[batch, dim]`, these items' vectors.
             chunk_dims: Width of each chunk of the vectors.
 
         Returns:
-            Float `[batch, num_items, num_chunks]`. The sum over a user's history is what the
-            history contributes to the score.
+            The past items, int `[batch, longest]`, -1 beyond a user's own history; and float
+            `[batch, longest, num_chunks]`, zero there. The sum over a user's history is what the
+            history contributes to the score, where a contribution is a dot product; by the paper's
+            recipe it is what the history contributes to the dot products under the softplus.
         """
-        pairs = zip(
-            tf.split(self.query, chunk_dims, axis=1),
-            tf.split(vectors, chunk_dims, axis=1),
-            strict=True,
-        )
-        parts = [tf.matmul(chunk, query, transpose_b=True) for query, chunk in pairs]
+        taken = tf.where(user.history > 0)
+        row, past = taken[:, 0], taken[:, 1]
+        products = tf.gather(self.query, past) * tf.gather(vectors, row)
+        split = tf.split(products, chunk_dims, axis=1)
+        parts = [tf.reduce_sum(part, axis=1) for part in split]
         if self.memory is not None:
             source, weight = (tf.gather(part, items) for part in self.memory)
             batch = tf.repeat(tf.range(tf.shape(items)[0], dtype=tf.int64), tf.shape(source)[1])
             where = tf.stack([batch, tf.reshape(source, [-1])], axis=1)
             shape = tf.cast(tf.stack([tf.shape(items)[0], self.num_items]), tf.int64)
-            parts.append(tf.scatter_nd(where, tf.reshape(weight, [-1]), shape))
-        return tf.stack(parts, axis=-1) * history_scale(user.history)[..., None]
+            memory = tf.scatter_nd(where, tf.reshape(weight, [-1]), shape)
+            parts.append(tf.gather_nd(memory, taken))
+        scale = tf.gather(history_scale(user.history), row)
+        lengths = tf.reduce_sum(tf.cast(user.history > 0, tf.int64), axis=1)
+        each = tf.RaggedTensor.from_row_lengths(tf.stack(parts, axis=-1) * scale, lengths)
+        ids = tf.RaggedTensor.from_row_lengths(past, lengths)
+        return ids.to_tensor(-1), each.to_tensor(0.0)
 
     def _load_stored(self, users: Tensor) -> Tensor:
         last = tf.cast(tf.shape(self._history_splits)[0] - 2, tf.int64)

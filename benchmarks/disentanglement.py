@@ -22,7 +22,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 
 from addrl_keras.catalogue import AttributeValues, Catalogue
-from addrl_keras.config import Config
+from addrl_keras.config import MEMORY, Config
 from addrl_keras.metrics.disentanglement import compute_dci
 from addrl_keras.probing import (
     Chunks,
@@ -51,6 +51,7 @@ def measure(preset: str, data: Data, seeds: tuple[int, ...]) -> dict[str, Any]:
     labels = get_labels(data.config, data.catalogue)
     found: dict[str, Any] = {
         "attributes": list(labels),
+        "num_items": data.catalogue.num_items,
         "majority": compute_majorities(labels),
         "floor": compute_floor(labels),
         "systems": {},
@@ -84,8 +85,8 @@ def make_systems(data: Data) -> dict[str, Callable[[int], tuple[Chunks, float | 
 
     Returns:
         `default`; `start`, before the first gradient step; `untrained`, the same architecture with
-        random weights; `svd` of the interactions, cut into chunks of the same widths at random; and
-        `random_chunks`, the default's own vectors cut at random.
+        random weights; and cut into chunks of the same widths at random: `rotated`, the default's
+        vectors after a rotation, which keeps every score, `svd` of the interactions, and `noise`.
     """
     from addrl_keras import fit
 
@@ -139,6 +140,15 @@ def make_systems(data: Data) -> dict[str, Callable[[int], tuple[Chunks, float | 
         return cut(vectors @ rotation, seed), None
 
     def untrained(seed: int) -> tuple[Chunks, float | None]:
+        config = dataclasses.replace(
+            data.config,
+            start=dataclasses.replace(data.config.start, kind="random"),
+            training=dataclasses.replace(data.config.training, epochs=0, content_epochs=0),
+        )
+        result = fit_own(config, seed)
+        return get_chunks(result.model), score(result)
+
+    def noise(seed: int) -> tuple[Chunks, float | None]:
         generator = np.random.default_rng(seed)
         size = (data.catalogue.num_items, sum(fitted[seed].model.chunk_dims))
         return cut(generator.standard_normal(size), seed), None
@@ -149,14 +159,15 @@ def make_systems(data: Data) -> dict[str, Callable[[int], tuple[Chunks, float | 
         "rotated": shuffled,
         "svd": svd,
         "untrained": untrained,
+        "noise": noise,
     }
 
 
 def measure_dci(chunks: Chunks, labels: Mapping[str, np.ndarray], seed: int) -> dict[str, float]:
-    """Measures DCI over the dimensions of all chunks, by the importances of random forests."""
+    """Measures DCI over the dimensions of the towers' chunks, by random forests' importances."""
     from sklearn.ensemble import RandomForestClassifier
 
-    vectors = np.concatenate(list(chunks.values()), axis=1)
+    vectors = np.concatenate([part for name, part in chunks.items() if name != MEMORY], axis=1)
     columns = []
     for values in labels.values():
         known = np.flatnonzero(values >= 0)

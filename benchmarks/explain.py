@@ -57,8 +57,9 @@ def measure_chunks(model: AdDrl, data: Data, users: np.ndarray, seed: int) -> di
     generator = np.random.default_rng(seed)
     curves: dict[str, dict[str, list[np.ndarray]]] = {"deletion": {}, "insertion": {}}
     for start in range(0, len(users), _BATCH):
-        known = scipy.sparse.csr_matrix(data.interactions.known[users[start : start + _BATCH]])
-        parts = model.compute_parts(known)
+        rows = users[start : start + _BATCH]
+        known = scipy.sparse.csr_matrix(data.interactions.known[rows])
+        parts = model.split_scores(known, rows)
         scores = np.where(known.toarray() > 0, -np.inf, parts.sum(axis=1))
         first = scores.argmax(axis=1)
         for row, item in enumerate(first):

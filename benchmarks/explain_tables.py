@@ -16,7 +16,8 @@ _PROBED = {
     "start": "AD-DRL before training",
     "rotated": "the same, rotated",
     "svd": "SVD of the interactions",
-    "untrained": "random vectors",
+    "untrained": "the same architecture, random weights",
+    "noise": "random vectors",
 }
 _LOSSES = {
     "default": "**AD-DRL**",
@@ -117,9 +118,18 @@ def make_control() -> str:
         f"Held wishes are better than re-ranking on both figures in {better} of {total} rows. At "
         "full strength, by a paired bootstrap over users, more recall is real for "
         f"{', '.join(real) or 'none'}; less drift for {', '.join(lower) or 'none'}. "
-        f"{result['provenance']['users']:,} users. {_describe(result)}"
+        f"{_word_users(result)}; {_describe(result)}"
     )
     return "\n".join([*lines, "", note])
+
+
+def _word_users(result: Mapping[str, Any]) -> str:
+    counts = [
+        found["num_users"]
+        for attributes in result["presets"].values()
+        for found in attributes.values()
+    ]
+    return f"{min(counts):,} to {max(counts):,} wishing users"
 
 
 def make_probes() -> str:
@@ -194,4 +204,12 @@ def make_hidden() -> str:
 
 def _describe(result: Mapping[str, Any]) -> str:
     provenance = result["provenance"]
-    return f"Commit {provenance['commit']}; {provenance['machine']}."
+    seeds = f" seeds {', '.join(map(str, provenance['seeds']))};" if "seeds" in provenance else ""
+    counts = [
+        f"{data} {found[name]:,} {name[4:]}"
+        for data, found in result["presets"].items()
+        for name in ("num_users", "num_items")
+        if name in found
+    ]
+    sizes = f"{', '.join(counts)}; " if counts else ""
+    return f"{sizes}commit {provenance['commit']};{seeds} {provenance['machine']}."

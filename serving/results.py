@@ -93,7 +93,8 @@ class Explanation:
         values: what the item is, by attribute; without the attributes where that is unknown.
         modality_weights: per attribute, how much each modality of the item speaks in it.
         evidence: the user's past items, strongest first; what they contribute sums to the score
-            (but for the popularity prior, and for an embedding of the user's own).
+            (but for the popularity prior, for an embedding of the user's own, and by the paper's
+            recipe, whose contributions are no sums over a history).
         model_version: the version that answered.
     """
 
@@ -242,12 +243,16 @@ def make_explanation(
         )
         if past_id
     ]
+    contributions = outputs["contributions"][row]
+    # A version that was pushed before there were averages says less.
+    averages = outputs.get("average_contributions")
+    lifts = _subtract(names, contributions, averages[row] if averages else [0.0] * len(names))
     return Explanation(
         user_id,
         item_id,
         outputs["score"][row],
         dict(zip(names, outputs["contributions"][row], strict=True)),
-        _subtract(names, outputs["contributions"][row], outputs["average_contributions"][row]),
+        lifts,
         _make_values(names, row, outputs),
         weights,
         evidence,
@@ -301,6 +306,8 @@ def _make_values(
     names: Sequence[str], row: int, outputs: Mapping[str, Any]
 ) -> dict[str, ItemValue]:
     columns = ("attribute_values", "typical_values", "history_shares", "catalogue_shares")
+    if not all(column in outputs for column in columns):
+        return {}
     rows = zip(*(outputs[column][row] for column in columns), strict=True)
     # Names come with the attributes first.
     return {

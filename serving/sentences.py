@@ -29,9 +29,15 @@ def make_sentence(explanation: Explanation, titles: Mapping[str, str] | None = N
         return "Many choose this."
     strongest = max(explanation.lifts, key=lambda name: explanation.lifts[name])
     value = explanation.values.get(strongest)
-    if value is not None and value.history_share > value.catalogue_share:
+    if (
+        explanation.lifts[strongest] > 0
+        and value is not None
+        and value.history_share > value.catalogue_share
+    ):
         return f"You often choose {value.typical}, and this is {value.typical}."
     past = max(explanation.evidence, key=lambda each: each.contributions[strongest])
     if past.contributions[strongest] <= 0:
         past = explanation.evidence[0]
+    if past.contribution <= 0:
+        return "Little of what you chose speaks for this."
     return f"You chose {titles.get(past.item_id) or past.item_id}, and this goes with it."

@@ -232,28 +232,32 @@ class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
         values, indices = tf.math.top_k(scores, k=k)
         return values, indices
 
-    def compute_parts(self, queries: Tensor) -> Tensor:
+    def compute_parts(self, queries: Tensor) -> list[Tensor]:
         """Computes what each chunk contributes to the score of every candidate.
 
         Args:
             queries: Float `[batch, dim]`.
 
         Returns:
-            Float `[batch, num_items, num_chunks]`.
+            For each chunk float `[batch, num_items]`.
 
         Raises:
             ValueError: Nothing was indexed.
         """
         self._validate_indexed()
         candidates = tf.convert_to_tensor(self._candidates)
-        return tf.stack(score_parts(queries, candidates, self.chunk_dims, self.kind), axis=-1)
+        return score_parts(queries, candidates, self.chunk_dims, self.kind)
 
-    def compute_averages(self, queries: Tensor, weights: Tensor | None = None) -> Tensor:
+    def compute_averages(
+        self, queries: Tensor, weights: Tensor | None = None, of_candidates: Tensor | None = None
+    ) -> Tensor:
         """Computes the mean over all candidates of what each chunk contributes.
 
         Args:
             queries: Float `[batch, dim]`.
             weights: As in `compute_scores`.
+            of_candidates: Optional float `[batch, num_items]`, by which the candidates'
+                contributions are multiplied before.
 
         Returns:
             Float `[batch, num_chunks]`.
@@ -262,10 +266,18 @@ class AttributeTopK(tfrs.layers.factorized_top_k.TopK):
             ValueError: Nothing was indexed.
         """
         self._validate_indexed()
-        # The mean of dot products is that with the mean vector; only a softplus needs them all.
-        candidates = tf.convert_to_tensor(self._mean if self.kind == DOT else self._candidates)
-        parts = score_parts(queries, candidates, self.chunk_dims, self.kind)
-        averages = tf.stack([tf.reduce_mean(part, axis=1) for part in parts], axis=-1)
+        if self.kind == DOT:
+            # The mean of dot products is that with the mean vector; only a softplus needs them all.
+            mean = tf.convert_to_tensor(self._mean)
+            if of_candidates is not None:
+                count = tf.cast(tf.shape(of_candidates)[1], of_candidates.dtype)
+                mean = tf.matmul(of_candidates, tf.convert_to_tensor(self._candidates)) / count
+            products = tf.split(queries * mean, self.chunk_dims, axis=1)
+            averages = tf.stack([tf.reduce_sum(part, axis=1) for part in products], axis=-1)
+        else:
+            factor = 1.0 if of_candidates is None else of_candidates
+            parts = self.compute_parts(queries)
+            averages = tf.stack([tf.reduce_mean(part * factor, axis=1) for part in parts], axis=-1)
         return averages if weights is None else averages * weights
 
     def compute_contributions(

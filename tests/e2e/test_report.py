@@ -45,7 +45,7 @@ def test_it_is_of_this_model(planted_run, page):
     assert re.findall(r'<a href="#(\w+)"', page) == sections
 
 
-def test_texts_of_the_data_are_escaped(planted_run, monkeypatch):
+def test_texts_of_the_data_are_escaped(planted_run):
     from tfx_pipeline.report import page as pages
     from tfx_pipeline.report.people import Person, Shown
 
@@ -63,6 +63,34 @@ def _make_empty(planted_run, **parts):
 
     empty = {part.name: [] for part in dataclasses.fields(Contents)}
     return Contents(**{**empty, "result": planted_run.result, **parts})
+
+
+@pytest.mark.parametrize("pushed", [None, "serving/1"])
+def test_a_run_whose_version_is_not_there_has_no_report(planted_run, tmp_path, capsys, pushed):
+    import dataclasses
+
+    from tfx_pipeline.results import write_result
+
+    (tmp_path / "planted" / "serving" / "7").mkdir(parents=True)
+    write_result(dataclasses.replace(planted_run.result, pushed=pushed), tmp_path / "planted")
+    assert cli.main(["report", "planted", "--runs", str(tmp_path)]) == 1
+    message = capsys.readouterr().err
+    assert "The last run pushed no version that is still in" in message
+    assert f"Received: {pushed or 'nothing pushed'}." in message
+
+
+def test_formulas_and_attributes_of_lists_do_not_stop_it():
+    import numpy as np
+    import scipy.sparse
+
+    from addrl_keras.probing import compute_floor
+    from addrl_keras.watching import get_single_labels
+    from tfx_pipeline.report import figures
+
+    assert "foo$" in figures.draw_bars({r"$\\foo$": 0.5}, "x", "cost $1 to $2")
+    lists = get_single_labels(scipy.sparse.csr_matrix(np.ones((12, 2))))
+    floor = compute_floor({"tags": lists, "kind": np.arange(12) % 2})
+    assert np.isnan(floor["tags"]["tags"]) and floor["kind"]["kind"] == 1.0
 
 
 def test_nothing_pushed_is_said(capsys, tmp_path):

@@ -296,11 +296,12 @@ class TestTargetsAndFilters:
         everything = {"k": NUM_ITEMS, "exclude_seen": False}
         hold = {"year": 3.0, "residual": 0.5, "memory": 0.0}
         outputs = recommender.recommend(USERS, hold_weights=hold, **wish, **everything)
-        parts = fitted.model.compute_parts(planted.interactions.known)
+        parts = fitted.model.split_scores(planted.interactions.known)
         distribution = fitted.model.item_tower.distributions[1].numpy()
-        chance = np.minimum(
-            1, distribution[:, [GENRES.index("comedy"), GENRES.index("drama")]].sum(1)
-        )
+        wanted = [GENRES.index("comedy"), GENRES.index("drama")]
+        labels = planted.catalogue.values["genre"].matrix.toarray() > 0
+        known = labels.any(axis=1)
+        chance = np.where(known, labels[:, wanted].any(axis=1), distribution[:, wanted].sum(axis=1))
         factors = 1 + chance * (np.array([3.0, 1.0, 1.0, 0.5, 0.0])[:, None] - 1)
         expected = (parts * factors).transpose(0, 2, 1)
         np.testing.assert_allclose(_by_item(outputs, "contributions"), expected, atol=1e-4)
@@ -405,6 +406,10 @@ class TestExplain:
         outputs = recommender.explain(["nobody"], [["item 01", "item 02", "zz"]], ["item 05"])
         assert {i for i in _text(outputs["evidence_ids"])[0] if i} == {"item 01", "item 02"}
 
+    def test_nobody_asks_nothing(self, recommender):
+        outputs = recommender.explain(np.array([], object), item_id=np.array([], object))
+        assert outputs["evidence_contributions"].shape == (0, 0, len(CHUNKS))
+
     def test_who_has_no_history_has_no_evidence(self, recommender):
         outputs = recommender.explain(["nobody"], item_id=["item 05"])
         assert outputs["evidence_ids"].shape == (1, 0)
@@ -477,7 +482,7 @@ class TestProfile:
         outputs = recommender.profile(USERS)
         names = _text(outputs["value_names"]).tolist()
         assert names[: len(YEARS)] == [f"year={year}" for year in YEARS]
-        parts = fitted.model.compute_parts(planted.interactions.known)[:, 0]
+        parts = fitted.model.split_scores(planted.interactions.known)[:, 0]
         affinities = np.asarray(outputs["value_affinities"])[:, : len(YEARS)]
         labels = planted.catalogue.values["year"].matrix.toarray() > 0
         for value in range(len(YEARS)):

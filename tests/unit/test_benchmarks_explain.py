@@ -122,7 +122,7 @@ class TestProbes:
         systems = disentanglement.make_systems(dataclasses.replace(data, config=config))
         own, recall = systems["default"](0)
         assert 0 < recall <= 1
-        for name in ("rotated", "svd", "untrained"):
+        for name in ("rotated", "svd", "noise"):
             chunks, _ = systems[name](0)
             assert {k: v.shape for k, v in chunks.items()} == {
                 k: v.shape for k, v in own.items() if k != "memory"
@@ -143,6 +143,7 @@ def test_the_tables_read_what_is_measured(monkeypatch):
             "presets": {
                 "hm": {
                     "year": {
+                        "num_users": 900,
                         "compared": [
                             {
                                 "share": 1.0,

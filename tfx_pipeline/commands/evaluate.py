@@ -56,6 +56,8 @@ def run(options: argparse.Namespace) -> int:
         chosen = metrics.choose_slices(config, slices)
         names = {None: QUICK, ALL: MODELS[1:]}.get(options.model, (options.model,))
         found = baselines.load_baselines(config, place, chosen, _report, names)
+        if options.model in names and options.model not in found:
+            raise CommandError(f"{options.model} cannot be measured on this machine.")
     if options.json:
         print(json.dumps({**({"addrl": own} if shows_own else {}), **found}, indent=2))
         return 0

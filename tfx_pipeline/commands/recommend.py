@@ -87,6 +87,8 @@ def run(options: argparse.Namespace) -> int:
     """Runs the command."""
     from serving.errors import ServingError
 
+    if options.why and options.csv:
+        raise CommandError("--why has no place in --csv; use --json. Received: both.", USAGE)
     users = load_users(options.users, options.users_file, bool(options.history))
     place = workspace.Workspace(options.runs, options.preset)
     with asking.connect(options) as client:
@@ -99,7 +101,13 @@ def run(options: argparse.Namespace) -> int:
             explain_refusal(options, place)
             raise
         reasons = explain_lists(client, answers, options.history) if options.why else {}
-    asking.warn_of_other_versions(options, {answer.model_version for answer in answers})
+    answered = {each.model_version for each in (*answers, *reasons.values())}
+    asking.warn_of_other_versions(options, answered)
+    if reasons and (options.weight or options.want):
+        asking.warn(
+            options.command,
+            "reasons are those of the scores without weights and wishes, which the list has.",
+        )
     if options.csv:
         return _write_csv(options.csv, answers, len(users))
     titles = place.load_titles()
@@ -158,7 +166,7 @@ def make_settings(options: argparse.Namespace, client: Any) -> dict[str, Any]:
         wanted = dict.fromkeys(name for name, _ in options.want)
         held = dict(options.hold)
         if not held:
-            held = combine_holds(wanted, client.profile("").hold_weights)
+            held = combine_holds(wanted, load_hold_weights(options, client))
     return {
         "attribute_weights": weights or None,
         "attribute_targets": asking.group_values(options.want) or None,
@@ -195,6 +203,22 @@ def ask(client: Any, users: Sequence[str], k: int, settings: Mapping[str, Any]) 
             done = min(start + CHUNK, len(users))
             end = "\n" if done == len(users) else ""
             print(f"\r{done:,} of {len(users):,} users", end=end, file=sys.stderr, flush=True)
+
+
+def load_hold_weights(
+    options: argparse.Namespace, client: Any
+) -> Mapping[str, Mapping[str, float]]:
+    """Loads the weights that hold a list; none, with a warning, of a model that has none."""
+    from serving.errors import ServingError
+
+    try:
+        weights: Mapping[str, Mapping[str, float]] = client.profile("").hold_weights
+    except ServingError as error:
+        if error.code != "FAILED_PRECONDITION":
+            raise
+        asking.warn(options.command, "the model is older than --hold, so nothing holds the list.")
+        return {}
+    return weights
 
 
 Reasons = Mapping[tuple[str, str], Any]

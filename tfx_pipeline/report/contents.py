@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ class Contents:
 def load_contents(
     config: PipelineConfig, place: workspace.Workspace, progress: Progress = lambda line: None
 ) -> Contents:
-    """Gathers the report of the newest pushed version.
+    """Gathers the report of the last run and of the version that it pushed.
 
     Args:
         config: The pipeline's configuration.
@@ -83,18 +84,28 @@ def load_contents(
         progress: Called with a line before what takes long.
 
     Raises:
-        CommandError: Nothing is pushed, or no run has ended.
+        CommandError: No run has ended, its version is gone, or the tables have changed since.
     """
-    versions = place.list_versions()
     found = load_last_result(place.root.parent, place.preset)
-    if not versions or found is None:
+    if not place.list_versions() or found is None:
         raise CommandError(
             f"{place.serving} holds no version to report on. Train with `addrl run {place.preset}`."
         )
-    result = load_extras(place.serving / str(versions[0])).result
-    item_ids = result.catalogue.item_ids[: _count_trained(place, result)]
-    _, test = baselines.load_interactions(place, item_ids)
-    test = _align(test, result)
+    version = Path(found.pushed or "").name
+    if version not in map(str, place.list_versions()):
+        refused = f" ({found.reason})" if found.reason else ""
+        raise CommandError(
+            f"The last run pushed no version that is still in {place.serving}{refused}, and the "
+            f"report is about a run and its model. Received: {found.pushed or 'nothing pushed'}. "
+            f"Train again with `addrl run {place.preset}`."
+        )
+    result = load_extras(place.serving / version).result
+    interactions, test = baselines.load_interactions(place, result.catalogue.item_ids)
+    if interactions.user_ids != result.interactions.user_ids:
+        raise CommandError(
+            f"The tables in {place.data} are not those that version {version} was trained on. "
+            f"Train again with `addrl run {place.preset}`."
+        )
     progress("asking the model for its lists ...")
     served = Served(result)
     progress("probing the chunks ...")
@@ -106,7 +117,7 @@ def load_contents(
     learning, note = _draw_learning(result)
     return Contents(
         place.preset,
-        versions[0],
+        int(version),
         datetime.date.today().isoformat(),
         _make_facts(result, test),
         found,
@@ -120,16 +131,6 @@ def load_contents(
         maps,
         make_people(served, place.load_titles(), load_photos(place, config)),
     )
-
-
-def _count_trained(place: workspace.Workspace, result: FitResult) -> int:
-    """Items of the run's tables; those that were added to the index later come after them."""
-    return min(len(baselines.load_item_ids(place)), result.catalogue.num_items)
-
-
-def _align(test: scipy.sparse.csr_matrix, result: FitResult) -> scipy.sparse.csr_matrix:
-    parts = (test.data, test.indices, test.indptr)
-    return scipy.sparse.csr_matrix(parts, shape=(test.shape[0], result.catalogue.num_items))
 
 
 def load_photos(place: workspace.Workspace, config: PipelineConfig) -> dict[str, str]:
@@ -206,7 +207,7 @@ def _draw_slices(config: PipelineConfig, found: RunResult) -> list[str]:
         order = sorted(rows, key=lambda value: -rows[value].get("users", 0.0))[:_SLICES]
         bars = {figures.shorten(value): rows[value][name] for value in order if name in rows[value]}
         if len(bars) > 1:
-            drawn.append(figures.draw_bars(bars, {}, "Recall@20", f"by {attribute}"))
+            drawn.append(figures.draw_bars(bars, "Recall@20", f"by {attribute}"))
     return drawn
 
 
@@ -230,8 +231,8 @@ def _draw_learning(result: FitResult) -> tuple[list[str], str]:
         return drawn, f"The best epoch on validation was {result.epochs}; the model got as many."
     started = f"Recall@{K} {looks['recall'][0]:.4f}, NDCG@{K} {looks['ndcg'][0]:.4f}"
     return drawn, (
-        f"The closed form that training starts from was best on validation ({started}), so the "
-        "model is that, and got no gradient step."
+        f"What training starts from, {result.model.config.start.kind}, was best on validation "
+        f"({started}), so the model is that, and got no gradient step."
     )
 
 
@@ -258,11 +259,11 @@ def _draw_control(served: Served, test: scipy.sparse.csr_matrix) -> list[tuple[s
     users = np.sort(np.random.default_rng(0).permutation(counted)[:_WISHING])
     drawn = []
     for attribute in served.result.model.config.attribute_names:
-        if not served.result.catalogue.values[attribute].names or not len(users):
-            continue
         points: dict[str, list[dict[str, float]]] = {title: [] for title in _SYSTEMS.values()}
         for system, _, found in sweep(served, test, attribute, users, _STRENGTHS, tuple(_SYSTEMS)):
             points[_SYSTEMS[system]].append({name: part.mean() for name, part in found.items()})
+        if not any(points.values()):
+            continue  # Nobody has a test item of known value.
 
         def draw(figure: str, words: str, attribute: str = attribute, points: Any = points) -> str:
             lines = {

@@ -20,10 +20,11 @@ from matplotlib import pyplot
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-# Text stays text, to be read aloud and searched; names of parts do not change from run to run.
+# Text stays text, to be read aloud and searched, and no "$" in it a formula; names of parts do not
+# change from run to run.
 pyplot.rcParams.update(
-    {"svg.fonttype": "none", "svg.hashsalt": "addrl", "font.size": 10, "axes.grid": True,
-     "grid.color": "#dddddd", "axes.axisbelow": True, "axes.spines.top": False,
+    {"svg.fonttype": "none", "svg.hashsalt": "addrl", "text.parse_math": False, "font.size": 10,
+     "axes.grid": True, "grid.color": "#dddddd", "axes.axisbelow": True, "axes.spines.top": False,
      "axes.spines.right": False, "figure.constrained_layout.use": True}
 )  # fmt: skip
 
@@ -80,14 +81,11 @@ def draw_heat_map(
     return _to_svg(figure)
 
 
-def draw_bars(
-    bars: Mapping[str, float], errors: Mapping[str, tuple[float, float]], x: str, title: str
-) -> str:
-    """Draws horizontal bars, with an interval where there is one.
+def draw_bars(bars: Mapping[str, float], x: str, title: str) -> str:
+    """Draws horizontal bars with their figures.
 
     Args:
         bars: Length by name, from the top.
-        errors: Ends of the interval by name.
         x: Label of the axis.
         title: Heading.
 
@@ -98,13 +96,7 @@ def draw_bars(
     figure, axes = pyplot.subplots(figsize=(4.6, 0.7 + 0.3 * len(names)))
     axes.barh(names, [bars[name] for name in names], color=COLOURS[0], height=0.65)
     for place, name in enumerate(names):
-        label = f" {bars[name]:.3f}"
-        end = bars[name]
-        if name in errors:
-            low, high = errors[name]
-            axes.plot([low, high], [place, place], color="black", linewidth=1.5)
-            end = high
-        axes.text(end, place, label, va="center", size=8)
+        axes.text(bars[name], place, f" {bars[name]:.3f}", va="center", size=8)
     axes.set(xlabel=x, title=title)
     axes.margins(x=0.15)
     axes.grid(axis="y", visible=False)

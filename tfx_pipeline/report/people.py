@@ -46,7 +46,7 @@ class Person:
     Attributes:
         user_id: Who.
         preferences: The most liked value of each attribute, in words.
-        history: Past items, the newest as far as is known.
+        history: Some past items.
         items: The list.
         wish: What is wanted in the second list, `name=value`.
         steered: The second list.
@@ -90,7 +90,8 @@ def make_people(
 def _make_person(served: Served, show: _Shelf, titles: Mapping[str, str], row: int) -> Person:
     result, recommender = served.result, served.recommender
     user = result.interactions.user_ids[row]
-    outputs = _decode(recommender.recommend([user], k=_K))
+    length = min(_K, result.catalogue.num_items)
+    outputs = _decode(recommender.recommend([user], k=length))
     answer = make_recommendations(user, 0, outputs, 0)
     items = [show.explain(user, item.item_id, titles) for item in answer.items]
     profile = _decode(recommender.profile([user]))
@@ -98,8 +99,6 @@ def _make_person(served: Served, show: _Shelf, titles: Mapping[str, str], row: i
     names = [key.partition("=") for key in profile["value_names"]]
     for attribute in result.model.config.attribute_names:
         own = [i for i, (name, _, _) in enumerate(names) if name == attribute]
-        if not own:
-            continue
         expected, usual = profile["value_expected_shares"][0], profile["population_expected_shares"]
         order = sorted(own, key=lambda i: usual[i] - expected[i])
         best = order[0]
@@ -114,7 +113,7 @@ def _make_person(served: Served, show: _Shelf, titles: Mapping[str, str], row: i
     )
     wish = profile["value_names"][value]
     steered = recommender.recommend(
-        [user], k=_K, attribute_targets=[[wish]], hold_weights=result.hold_weights[k][None]
+        [user], k=length, attribute_targets=[[wish]], hold_weights=result.hold_weights[k][None]
     )
     again = make_recommendations(user, 0, _decode(steered), 0)
     known = result.interactions.known[row].indices
@@ -168,7 +167,7 @@ def load_thumbnail(path: str) -> str:
             small.thumbnail((_THUMBNAIL, _THUMBNAIL))
             buffer = io.BytesIO()
             small.save(buffer, "JPEG", quality=70)
-    except (OSError, UnidentifiedImageError):
+    except (OSError, SyntaxError, Image.DecompressionBombError, UnidentifiedImageError):
         return ""
     return make_address(buffer.getvalue(), "image/jpeg")
 
