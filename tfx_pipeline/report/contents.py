@@ -27,7 +27,7 @@ K = 20
 _DRAWS = 1000
 # Users whose wishes the control curves are of, and the strengths of these.
 _WISHING = 200
-_STRENGTHS = (0.0, 1.0, 2.0, 20.0)
+_STRENGTHS = (0.0, 1.0, 2.0, 4.0, 20.0)
 # Items that are drawn in the plane.
 _POINTS = 1000
 _SLICES = 8
@@ -295,7 +295,7 @@ def _draw_maps(result: FitResult) -> list[str]:
             continue
         vectors = part[rows] / np.maximum(np.linalg.norm(part[rows], axis=1, keepdims=True), 1e-9)
         points = TSNE(init="random", random_state=0, max_iter=400).fit_transform(vectors)
-        title = f"items by their {name} chunk, coloured by {name}"
+        title = f"items by their {name} chunk"
         names = result.catalogue.values[name].names
         drawn.append(figures.draw_map(points, labels[name][rows], names, title))
     return drawn
