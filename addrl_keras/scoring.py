@@ -74,7 +74,8 @@ class Scorer(tf.Module):
 
         An item's chance `P` of a wanted value counts `strength` times the standard deviation of the
         user's scores, so that it weighs alike for every user. Among the items that have it, `hold`
-        decides which are taken: `c_k` becomes `c_k (1 + P (hold_k - 1))`.
+        decides which are taken: scores with weights of `hold` more, brought to the mean and the
+        standard deviation of those without, take their place by `P min(1, strength)`.
 
         Args:
             user: A batch of users.
@@ -93,19 +94,24 @@ class Scorer(tf.Module):
 
         def wish() -> tuple[Tensor, Tensor, Tensor, Tensor]:
             boost = self._steering.compute_boost(steering.wanted)
-            chance = self._steering.compute_chance(steering.wanted, boost)
+            count = self._steering.count_wanted(steering.wanted)[:, None]
+            share = tf.math.divide_no_nan(tf.minimum(steering.strength[:, None], 1.0), count)
+            chance = share * tf.reduce_sum(boost, axis=-1)
             held = self.compute_scores(user, steering.weights * steering.hold)
+            scale = tf.math.divide_no_nan(spread, tf.math.reduce_std(held, axis=1, keepdims=True))
+            shift = tf.reduce_mean(scores - scale * held, axis=1, keepdims=True)
             # Written as a difference: where nothing holds, scores stay as they are bit for bit.
-            wished = scores + tf.math.multiply_no_nan(held - scores, chance)
+            wished = scores + chance * (scale * held + shift - scores)
             wished += strength * tf.reduce_sum(boost, axis=-1)
             values, indices = self._index.search(wished, k, allowed)
+            hold = scale * steering.hold - 1.0
             best = self._split(user, steering.weights, indices)
-            near = tf.gather(chance, indices, batch_dims=1)[..., None]
-            best *= 1.0 + near * (steering.hold[:, None, :] - 1.0)
-            added = strength[..., None] * tf.gather(boost, indices, batch_dims=1)
+            best *= 1.0 + tf.gather(chance, indices, batch_dims=1)[..., None] * hold[:, None, :]
+            gain = (strength + share * shift)[..., None]
+            added = gain * tf.gather(boost, indices, batch_dims=1)
             averages = self._average(user, steering.weights)
-            averages += (steering.hold - 1.0) * self._average(user, steering.weights, chance)
-            usual = strength * tf.reduce_mean(boost, axis=1)
+            averages += hold * self._average(user, steering.weights, chance)
+            usual = gain[:, 0] * tf.reduce_mean(boost, axis=1)
             return values, indices, self._add(best, added), self._add(averages, usual)
 
         def rank() -> tuple[Tensor, Tensor, Tensor, Tensor]:

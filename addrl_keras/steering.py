@@ -114,19 +114,17 @@ class AttributeSteering(tf.Module):
         chances = [tf.matmul(w, held, transpose_b=True) for w, held in pairs]
         return tf.minimum(tf.stack(chances, axis=-1), 1.0)
 
-    def compute_chance(self, wanted: Tensor, boost: Tensor) -> Tensor:
-        """Computes how far an item is what is wanted: the mean over the attributes that are.
+    def count_wanted(self, wanted: Tensor) -> Tensor:
+        """Counts the attributes of which a value is wanted.
 
         Args:
             wanted: Float `[batch, num_all_values]`.
-            boost: What `compute_boost` returns.
 
         Returns:
-            Float `[batch, num_items]`, in 0..1; 0 where nothing is wanted.
+            Float `[batch]`.
         """
         asked = [tf.reduce_any(part > 0, axis=1) for part in self._split(wanted)]
-        count = tf.reduce_sum(tf.cast(tf.stack(asked, axis=-1), boost.dtype), axis=1)
-        return tf.math.divide_no_nan(tf.reduce_sum(boost, axis=-1), count[:, None])
+        return tf.reduce_sum(tf.cast(tf.stack(asked, axis=-1), wanted.dtype), axis=1)
 
     def _split(self, multi_hot: Tensor) -> list[Tensor]:
         return tf.split(multi_hot, self.sizes, axis=1)

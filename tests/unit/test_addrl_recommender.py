@@ -292,24 +292,33 @@ class TestTargetsAndFilters:
         )
 
     def test_what_holds_counts_among_what_is_wanted_alone(self, planted, fitted, recommender):
-        wish = {"attribute_targets": [["genre=comedy", "genre=drama"]], "target_strength": [0.0]}
+        wish = {"attribute_targets": [["genre=comedy", "genre=drama"]], "target_strength": [0.5]}
         everything = {"k": NUM_ITEMS, "exclude_seen": False}
-        hold = {"year": 3.0, "residual": 0.5, "memory": 0.0}
+        weights = np.array([3.0, 1.0, 1.0, 0.5, 0.0])
+        hold = dict(zip(CHUNKS, weights, strict=True))
         outputs = recommender.recommend(USERS, hold_weights=hold, **wish, **everything)
         parts = fitted.model.split_scores(planted.interactions.known)
+        scores, held = parts.sum(axis=1), (parts * weights[:, None]).sum(axis=1)
         distribution = fitted.model.item_tower.distributions[1].numpy()
         wanted = [GENRES.index("comedy"), GENRES.index("drama")]
         labels = planted.catalogue.values["genre"].matrix.toarray() > 0
         known = labels.any(axis=1)
-        chance = np.where(known, labels[:, wanted].any(axis=1), distribution[:, wanted].sum(axis=1))
-        factors = 1 + chance * (np.array([3.0, 1.0, 1.0, 0.5, 0.0])[:, None] - 1)
-        expected = (parts * factors).transpose(0, 2, 1)
-        np.testing.assert_allclose(_by_item(outputs, "contributions"), expected, atol=1e-4)
-        np.testing.assert_allclose(_by_item(outputs, "scores"), expected.sum(-1), atol=1e-4)
-        # Without a wish there is nothing that it could hold.
+        boost = np.where(known, labels[:, wanted].any(axis=1), distribution[:, wanted].sum(axis=1))
+        spread = scores.std(axis=1, keepdims=True)
+        scale = spread / held.std(axis=1, keepdims=True)
+        shift = scores.mean(axis=1, keepdims=True) - scale * held.mean(axis=1, keepdims=True)
+        chance = 0.5 * boost
+        expected = scores + chance * (scale * held + shift - scores) + 0.5 * spread * boost
+        np.testing.assert_allclose(_by_item(outputs, "scores"), expected, atol=1e-4)
+        total = np.sum(outputs["contributions"], axis=-1)
+        np.testing.assert_allclose(total, outputs["scores"], atol=1e-5)
+        whole = np.mean(outputs["contributions"], axis=1)
+        np.testing.assert_allclose(outputs["average_contributions"], whole, atol=1e-5)
+        # Without a wish there is nothing that it could hold, and one of no strength is none.
         neutral = recommender.recommend(USERS, **everything)
-        held = recommender.recommend(USERS, hold_weights=hold, **everything)
-        np.testing.assert_array_equal(held["scores"], neutral["scores"])
+        for nothing in ({}, {**wish, "target_strength": [0.0]}):
+            same = recommender.recommend(USERS, hold_weights=hold, **nothing, **everything)
+            np.testing.assert_array_equal(same["scores"], neutral["scores"])
 
     @pytest.mark.parametrize("bad", [np.nan, np.inf])
     def test_a_strength_must_be_finite(self, recommender, bad):

@@ -88,8 +88,5 @@ def test_a_boost_is_the_chance_of_the_wanted_values(planted, steering, distribut
         np.testing.assert_array_equal(found[known], labels[known][:, columns].any(axis=1))
         predicted = distributions[k][~known][:, columns].sum(axis=1)
         np.testing.assert_allclose(found[~known], predicted, rtol=1e-6)
-    # Two attributes are wanted, and an item is as far as it has both.
-    chance = steering.compute_chance(wanted, boost).numpy()
-    np.testing.assert_allclose(chance[0], (boost[0, :, 1] + boost[0, :, 2]) / 2, rtol=1e-6)
-    nothing = tf.zeros_like(wanted)
-    assert not steering.compute_chance(nothing, steering.compute_boost(nothing)).numpy().any()
+    assert steering.count_wanted(wanted).numpy().tolist() == [2.0]
+    assert steering.count_wanted(tf.zeros_like(wanted)).numpy().tolist() == [0.0]
