@@ -23,6 +23,8 @@ Tensor = Any
 # Known users that the population is described by, and those of them in a batch; fewer where the
 # catalogue is so large that there would be more scores than this.
 _USERS, _FEWEST, _BATCH, _SCORES = 512, 32, 32, 2**24
+# Weights and strengths beyond this would drown the other contributions in rounding, or overflow.
+_LARGEST = 1e4
 
 
 class Recommender(tf.Module):
@@ -392,20 +394,16 @@ class Recommender(tf.Module):
 
     def _validate_weights(self, what: str, weights: Tensor, batch: Tensor) -> Tensor:
         names = ", ".join(self.chunk_names)
-        message = f"{what} must be finite numbers for {names}. Received:"
-        finite = tf.reduce_all(tf.math.is_finite(weights))
-        return tf.broadcast_to(
-            require(finite, message, weights, weights), [batch, len(self.chunk_names)]
-        )
+        message = f"{what} must be finite numbers within {_LARGEST:,.0f} for {names}. Received:"
+        return tf.broadcast_to(_bound(weights, message), [batch, len(self.chunk_names)])
 
     def _parse_targets(self, targets: Tensor, batch: Tensor) -> Tensor:
         wanted = self.steering.parse("attribute_targets", targets)
         return tf.broadcast_to(wanted, [batch, sum(self.steering.sizes)])
 
     def _validate_strength(self, strength: Tensor, batch: Tensor) -> Tensor:
-        message = "target_strength must be a finite number. Received:"
-        finite = tf.reduce_all(tf.math.is_finite(strength))
-        return tf.broadcast_to(require(finite, message, strength, strength), [batch])
+        message = f"target_strength must be a finite number within {_LARGEST:,.0f}. Received:"
+        return tf.broadcast_to(_bound(strength, message), [batch])
 
     def _describe_population(self, known: scipy.sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
         """Averages importance and expected shares over users with a history, evenly spread."""
@@ -429,3 +427,8 @@ class Recommender(tf.Module):
         unknown = tf.boolean_mask(item_id, items < 0)
         message = "item_id is not in the catalogue. Received:"
         return require(tf.reduce_all(items >= 0), message, unknown, items)
+
+
+def _bound(values: Tensor, message: str) -> Tensor:
+    """Returns values that are numbers within `_LARGEST`; NaN compares false."""
+    return require(tf.reduce_all(tf.abs(values) <= _LARGEST), message, values, values)

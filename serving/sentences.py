@@ -34,10 +34,16 @@ def make_sentence(explanation: Explanation, titles: Mapping[str, str] | None = N
         and value is not None
         and value.history_share > value.catalogue_share
     ):
-        return f"You often choose {value.typical}, and this is {value.typical}."
+        return _word_value(strongest, value.typical)
     past = max(explanation.evidence, key=lambda each: each.contributions[strongest])
     if past.contributions[strongest] <= 0:
         past = explanation.evidence[0]
     if past.contribution <= 0:
         return "Little of what you chose speaks for this."
     return f"You chose {titles.get(past.item_id) or past.item_id}, and this goes with it."
+
+
+def _word_value(attribute: str, value: str) -> str:
+    # A number or a code says nothing without what it is of.
+    name = f"{attribute} {value}" if any(each.isdigit() for each in value) else value
+    return f"You often choose {name}, and this is {name}."

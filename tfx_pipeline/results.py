@@ -140,11 +140,20 @@ def load_last_result(runs_dir: str | os.PathLike, preset: str) -> RunResult | No
 
     Returns:
         The result, or None where there was no such run.
+
+    Raises:
+        ValueError: The file is damaged.
     """
     path = pathlib.Path(runs_dir, preset, RESULT_FILE)
     if not path.is_file():
         return None
-    return RunResult.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    try:
+        return RunResult.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, LookupError, TypeError) as error:
+        raise ValueError(
+            f"{path} is damaged ({type(error).__name__}: {error}). Write it anew with `addrl run "
+            f"{preset}`."
+        ) from error
 
 
 def load_evaluation(

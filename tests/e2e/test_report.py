@@ -93,6 +93,17 @@ def test_formulas_and_attributes_of_lists_do_not_stop_it():
     assert np.isnan(floor["tags"]["tags"]) and floor["kind"]["kind"] == 1.0
 
 
+def test_where_it_cannot_be_written_is_said_first(planted_run, tmp_path, capsys):
+    (tmp_path / "file").write_text("x")
+    for out, message in (
+        (tmp_path, f"--out is a folder. Received: '{tmp_path}'."),
+        (tmp_path / "file" / "page.html", "--out cannot be written ("),
+    ):
+        words = ["report", "planted", "--runs", str(planted_run.runs_dir), "--out", str(out)]
+        assert cli.main(words) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_nothing_pushed_is_said(capsys, tmp_path):
     assert cli.main(["report", "planted", "--runs", str(tmp_path)]) == 1
     assert capsys.readouterr().err == (

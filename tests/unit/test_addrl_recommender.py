@@ -231,7 +231,9 @@ class TestWeights:
 
     @pytest.mark.parametrize("bad", [np.nan, np.inf])
     def test_a_weight_must_be_finite(self, recommender, bad):
-        with pytest.raises(tf.errors.InvalidArgumentError, match="must be finite numbers for year"):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=r"must be finite numbers within 10,000 for year"
+        ):
             recommender.recommend(USERS[:1], attribute_weights={"year": bad})
 
     def test_a_wrong_number_of_weights_is_refused(self, recommender):
@@ -320,7 +322,7 @@ class TestTargetsAndFilters:
             same = recommender.recommend(USERS, hold_weights=hold, **nothing, **everything)
             np.testing.assert_array_equal(same["scores"], neutral["scores"])
 
-    @pytest.mark.parametrize("bad", [np.nan, np.inf])
+    @pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38, -2e4])
     def test_a_strength_must_be_finite(self, recommender, bad):
         with pytest.raises(tf.errors.InvalidArgumentError, match=r"target_strength .*finite"):
             recommender.recommend(USERS[:1], target_strength=[bad])

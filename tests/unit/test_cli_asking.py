@@ -292,26 +292,29 @@ def test_explain_shows_contributions_and_evidence(addrl, client, titles):
     assert lines[2].split() == [
         "genre", "Comedy|Drama", "+1.500", "+0.250", "50%", "25%", "0.25", "0.75"
     ]  # fmt: skip
-    assert "You often choose 1990-1999, and this is 1990-1999." in lines
+    assert "You often choose year 1990-1999, and this is year 1990-1999." in lines
     assert lines[-6] == "because of item i1: +1.100, most of it by genre"
     assert lines[-1] == "and of 2 more past items: +1.100"
     code, out, _ = addrl("explain", "planted", "7", "i0", "--json")
     document = json.loads(out)
     assert [each["item_id"] for each in document["evidence"]] == [f"i{n}" for n in range(1, 8)]
-    assert document["sentence"] == "You often choose 1990-1999, and this is 1990-1999."
+    assert document["sentence"] == "You often choose year 1990-1999, and this is year 1990-1999."
 
 
 def test_why_gives_the_reason_of_every_item(addrl, client, titles):
     code, out, _ = addrl("recommend", "planted", "7", "--k", "5", "--why")
-    lines = [line for line in _squeeze(out) if " Most by " in line]
+    lines = [line for line in _squeeze(out) if "most by i1" in line]
     assert code == 0 and len(lines) == 5
-    past = "Most by i1: +1.10 of 1.75 (genre +1.50, year +0.50)"
+    past = "Over all parts most by i1: +1.10 of 1.75 (genre +1.50, year +0.50)"
     # Where the strongest attribute is not known, the past item that argues most by it.
     assert lines[0].strip() == f"1  You chose i1, and this goes with it. {past}"
-    assert lines[4].strip() == f"5  You often choose 1990-1999, and this is 1990-1999. {past}"
+    assert (
+        lines[4].strip()
+        == f"5  You often choose year 1990-1999, and this is year 1990-1999. {past}"
+    )
     code, out, _ = addrl("recommend", "planted", "7", "--k", "5", "--why", "--json")
     last = json.loads(out)["users"][0]["items"][4]
-    assert last["why"] == "You often choose 1990-1999, and this is 1990-1999."
+    assert last["why"] == "You often choose year 1990-1999, and this is year 1990-1999."
     assert last["evidence"][0]["contribution"] == pytest.approx(1.1)
 
 

@@ -57,7 +57,7 @@ def load_baselines(
     kept = workspace.load_json(place.baselines)
     found: dict[str, Any] = {}
     if isinstance(kept, dict) and kept.get("fingerprint") == fingerprint:
-        found = kept["baselines"]
+        found = kept.get("baselines") or {}
     # The blend rests on more than the tables; it is quick, and measured anew each time.
     missing = [name for name in names if name not in found or name == CONTENT_BLEND]
     if missing:

@@ -16,7 +16,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "profile",
         help="ask which attributes and values drive a user",
         description="Shows how much each attribute decides what a user gets, beside the average "
-        "of all known users, and the values of each that the user likes most and least.",
+        "of all known users, and the values of each that the user should take more often than "
+        "others do, and less often.",
         epilog="expected: how much of what the user takes next should have the value; usual: the "
         "same, averaged over all users; affinity: what having it adds to an item's score, beyond "
         "what its attribute adds on average.",

@@ -302,4 +302,4 @@ def _word_past(why: Any, titles: Mapping[str, str]) -> str:
     parts = sorted(past.contributions, key=lambda name: -past.contributions[name])[:2]
     shares = ", ".join(f"{name} {past.contributions[name]:+.2f}" for name in parts)
     name = titles.get(past.item_id) or past.item_id
-    return f" Most by {name}: {past.contribution:+.2f} of {why.score:.2f} ({shares})"
+    return f" Over all parts most by {name}: {past.contribution:+.2f} of {why.score:.2f} ({shares})"

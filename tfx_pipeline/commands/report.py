@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfx_pipeline.commands import parser, workspace
+from tfx_pipeline.commands.errors import USAGE, CommandError
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -34,9 +35,29 @@ def run(options: argparse.Namespace) -> int:
     from tfx_pipeline.configs import get_preset
 
     place = workspace.Workspace(options.runs, options.preset)
+    _validate_out(options.out)
+    if not place.list_versions():  # Said before anything heavy is loaded.
+        raise CommandError(
+            f"{place.serving} holds no version to report on. Train with `addrl run "
+            f"{options.preset}`."
+        )
     path = write_report(get_preset(options.preset), place, _say, options.out)
     print(path)
     return 0
+
+
+def _validate_out(out: Path | None) -> None:
+    """Raises `CommandError` where the page could not be written, before it is made."""
+    if out is None:
+        return
+    if out.is_dir():
+        raise CommandError(f"--out is a folder. Received: '{out}'. Name a file.", USAGE)
+    try:
+        out.resolve().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(
+            f"--out cannot be written ({error}). Received: '{out}'.", USAGE
+        ) from error
 
 
 def write_report(

@@ -112,7 +112,8 @@ def _write_report(config: Any, place: workspace.Workspace, options: argparse.Nam
 
     say = _make_reporter(options)
     try:
-        say(f"report: {write_report(config, place, lambda line: None)}")
+        say("writing the report ...")
+        say(f"report: {write_report(config, place, say)}")
     except Exception as error:
         if options.debug:
             raise

@@ -182,7 +182,8 @@ def _make_accuracy(
         )
     ]
     kept = workspace.load_json(place.baselines)
-    for name, found in (kept or {}).get("baselines", {}).items():
+    measured = kept.get("baselines") if isinstance(kept, dict) else None
+    for name, found in (measured or {}).items():
         title = metrics.BASELINE_NAMES.get(name, name)
         recall, ndcg = found.get(f"recall_at_{K}"), found.get(f"ndcg_at_{K}")
         if recall is not None and ndcg is not None:

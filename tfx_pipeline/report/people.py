@@ -95,27 +95,20 @@ def _make_person(served: Served, show: _Shelf, titles: Mapping[str, str], row: i
     answer = make_recommendations(user, 0, outputs, 0)
     items = [show.explain(user, item.item_id, titles) for item in answer.items]
     profile = _decode(recommender.profile([user]))
-    preferences, targets = [], []
+    expected, usual = profile["value_expected_shares"][0], profile["population_expected_shares"]
     names = [key.partition("=") for key in profile["value_names"]]
+    preferences, orders = [], []
     for attribute in result.model.config.attribute_names:
         own = [i for i, (name, _, _) in enumerate(names) if name == attribute]
-        expected, usual = profile["value_expected_shares"][0], profile["population_expected_shares"]
-        order = sorted(own, key=lambda i: usual[i] - expected[i])
-        best = order[0]
+        orders.append(sorted(own, key=lambda i: usual[i] - expected[i]))
+        best = orders[-1][0]
         preferences.append(
             f"{attribute} {names[best][2]} ({expected[best]:.0%} of what should come next, of "
             f"others' {usual[best]:.0%})"
         )
-        # A wish for what is liked, but not most: the list moves, and the user still wants it.
-        targets.append((attribute, order[min(1, len(order) - 1)]))
-    k, (attribute, value) = max(
-        enumerate(targets), key=lambda pair: profile["importance"][0][pair[0]]
+    wish, steered = _find_wish(
+        served, user, orders, profile, [item.item_id for item in answer.items]
     )
-    wish = profile["value_names"][value]
-    steered = recommender.recommend(
-        [user], k=length, attribute_targets=[[wish]], hold_weights=result.hold_weights[k][None]
-    )
-    again = make_recommendations(user, 0, _decode(steered), 0)
     known = result.interactions.known[row].indices
     history = [result.catalogue.item_ids[i] for i in known[-_PAST:]]
     return Person(
@@ -124,8 +117,41 @@ def _make_person(served: Served, show: _Shelf, titles: Mapping[str, str], row: i
         [show.show(item) for item in history],
         items,
         wish,
-        [show.show(item.item_id) for item in again.items],
+        [show.show(item) for item in steered],
     )
+
+
+def _find_wish(
+    served: Served,
+    user: str,
+    orders: Sequence[Sequence[int]],
+    profile: Mapping[str, Any],
+    before: Sequence[str],
+) -> tuple[str, list[str]]:
+    """Finds a wish that fits the user and moves the list most, with the list that it makes.
+
+    Args:
+        served: The model's lists.
+        user: Who.
+        orders: For each attribute its values' places in the profile, the fitting first.
+        profile: The user's.
+        before: The list without a wish.
+    """
+    wishes = [(k, i) for k, order in enumerate(orders) for i in order[:2]]
+    liked = [(k, i) for k, i in wishes if profile["value_affinities"][0][i] > 0] or wishes
+    lists = {}
+    for k, i in liked:
+        wish = profile["value_names"][i]
+        outputs = served.recommender.recommend(
+            [user],
+            k=len(before),
+            attribute_targets=[[wish]],
+            hold_weights=served.result.hold_weights[k][None],
+        )
+        answer = make_recommendations(user, 0, _decode(outputs), 0)
+        lists[wish] = [item.item_id for item in answer.items]
+    best = max(lists, key=lambda wish: len(set(lists[wish]) - set(before)))
+    return best, lists[best]
 
 
 class _Shelf:
