@@ -95,7 +95,8 @@ class Scorer(tf.Module):
         def wish() -> tuple[Tensor, Tensor, Tensor, Tensor]:
             boost = self._steering.compute_boost(steering.wanted)
             count = self._steering.count_wanted(steering.wanted)[:, None]
-            share = tf.math.divide_no_nan(tf.minimum(steering.strength[:, None], 1.0), count)
+            share = tf.clip_by_value(steering.strength[:, None], 0.0, 1.0)
+            share = tf.math.divide_no_nan(share, count)
             chance = share * tf.reduce_sum(boost, axis=-1)
             held = self.compute_scores(user, steering.weights * steering.hold)
             scale = tf.math.divide_no_nan(spread, tf.math.reduce_std(held, axis=1, keepdims=True))

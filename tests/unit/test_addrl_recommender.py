@@ -321,6 +321,12 @@ class TestTargetsAndFilters:
         for nothing in ({}, {**wish, "target_strength": [0.0]}):
             same = recommender.recommend(USERS, hold_weights=hold, **nothing, **everything)
             np.testing.assert_array_equal(same["scores"], neutral["scores"])
+        # Who does not want a value pushes it down, and holds nothing.
+        against = {**wish, "target_strength": [-0.5]}
+        outputs = recommender.recommend(USERS, hold_weights=hold, **against, **everything)
+        np.testing.assert_allclose(
+            _by_item(outputs, "scores"), scores - 0.5 * spread * boost, atol=1e-4
+        )
 
     @pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38, -2e4])
     def test_a_strength_must_be_finite(self, recommender, bad):
