@@ -113,11 +113,14 @@ def _recommend(signature, specs, users):
     import tensorflow as tf
 
     count = len(users)
+    ones = tf.ones((count, len(get_preset("planted").model.chunk_names)))
     given = {
         "user_id": tf.constant(users),
         "k": tf.constant(20),
         "exclude_seen": tf.constant(True),
-        "attribute_weights": tf.ones((count, len(get_preset("planted").model.chunk_names))),
+        "attribute_weights": ones,
+        "hold_weights": ones,
+        "target_strength": tf.ones(count),
     }
     for name in specs:
         if name not in given:
