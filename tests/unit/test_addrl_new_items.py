@@ -320,8 +320,8 @@ class TestOnDisk:
     def test_another_format_is_refused(self, tmp_path, warm_fit):
         write_fit_result(warm_fit, tmp_path)
         state = tmp_path / "state.json"
-        state.write_text(state.read_text().replace('"format": 1', '"format": 99'))
-        with pytest.raises(ValueError, match=r"format 1; train it again.*Received: 99"):
+        state.write_text(state.read_text().replace('"format": 2', '"format": 99'))
+        with pytest.raises(ValueError, match=r"format 2; train it again.*Received: 99"):
             load_fit_result(tmp_path)
 
 
