@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import scipy.sparse.linalg
 
 from addrl_keras.catalogue import Catalogue
@@ -35,10 +36,16 @@ def get_chunks(model: Any) -> Chunks:
     chunks = dict(zip(widths, np.split(vectors, ends, axis=1), strict=True))
     if model.memory is not None:
         weights = model.memory.compute_matrix().T.astype(np.float32)
-        dim = min(_MEMORY_DIM, weights.shape[0] - 1)
-        left, sizes, _ = scipy.sparse.linalg.svds(weights, k=dim, random_state=0)
-        chunks[names[-1]] = left * sizes
+        chunks[names[-1]] = _reduce(weights, min(_MEMORY_DIM, weights.shape[0] - 1))
     return chunks
+
+
+def _reduce(weights: scipy.sparse.csr_matrix, dim: int) -> np.ndarray:
+    """Reduces a matrix to its strongest directions; one that holds nothing has none."""
+    if not weights.count_nonzero():
+        return np.zeros((weights.shape[0], 1), np.float32)
+    left, sizes, _ = scipy.sparse.linalg.svds(weights, k=dim, random_state=0)
+    return left * sizes
 
 
 def probe_all(vectors: np.ndarray, labels: Labels, seed: int = 0) -> dict[str, float]:

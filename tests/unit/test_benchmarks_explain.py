@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from addrl_keras import probing
 from addrl_keras.control import SYSTEMS, Served, compare, interpolate, sweep
@@ -104,6 +105,10 @@ class TestProbes:
         floor = probing.compute_floor(labels)
         assert floor["year"]["year"] == 1.0
         assert set(probing.compute_majorities(labels)) == {"year", "genre", "brand"}
+
+    def test_a_memory_that_holds_nothing_tells_nothing(self):
+        empty = probing._reduce(scipy.sparse.csr_matrix((6, 6), dtype=np.float32), 4)
+        assert empty.shape == (6, 1) and not empty.any()
 
     def test_what_is_hidden_is_hidden_of_all_attributes(self, data):
         shown, hidden = disentanglement.hide(data.catalogue, 0)
