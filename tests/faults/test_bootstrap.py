@@ -103,6 +103,18 @@ def test_moved_folder_is_built_anew(machine):
     assert machine.steps() == WHOLE
 
 
+def test_an_activated_environment_is_not_what_it_is_made_from(machine):
+    machine.bootstrap()
+    for file in (machine.stamp, machine.venv / ".skeleton"):
+        file.unlink()
+    own = machine.venv / "bin" / "python3.11"
+    own.unlink(missing_ok=True)
+    own.write_text("#!/bin/sh\nexit 1\n")
+    own.chmod(0o755)
+    status, output = machine.bootstrap(PATH=f"{machine.venv}/bin:{machine.path}")
+    assert status == 0, output
+
+
 def test_vanished_base_python_is_noticed(machine):
     machine.bootstrap()
     machine.calls()
