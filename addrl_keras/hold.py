@@ -10,17 +10,17 @@ the user has, and counts before everything else.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse
 
+from addrl_keras.callbacks import Progress
 from addrl_keras.catalogue import Catalogue, Interactions
 from addrl_keras.config import PAPER
 from addrl_keras.metrics import control
 from addrl_keras.model import AdDrl
 
-Progress = Callable[[str], None]
 K = 20
 WEIGHTS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 # Of the items that have the wanted value, those that can come into a list.
@@ -173,7 +173,8 @@ def measure(wishes: Sequence[Wish], weights: np.ndarray, length: int = K) -> tup
         for values, implied in wish.values:
             found = np.bincount(values[best].ravel() + 1, minlength=len(implied) + 1)[1:]
             found = found / max(found.sum(), 1)
-            drift[number] += 0.5 * np.abs(found - implied).sum() / len(wish.values)
+            distance = control.compute_total_variation(found, implied)
+            drift[number] += distance / len(wish.values)
     return float(recall.mean()), float(drift.mean())
 
 

@@ -16,7 +16,13 @@ from addrl_keras.config import PAPER, Config
 from addrl_keras.layers.retrieval import DOT, SOFTPLUS, score_chunks, score_parts
 from addrl_keras.pairs import Pairs
 from addrl_keras.preferences import get_kind
-from addrl_keras.towers import ItemTower, Memory, UserTower, compute_chunk_dims
+from addrl_keras.towers import (
+    ItemTower,
+    Memory,
+    UserTower,
+    compute_chunk_dims,
+    scale_histories,
+)
 from addrl_keras.training_step import Frozen, Step, make_frozen
 
 Tensor = Any
@@ -176,7 +182,7 @@ class AdDrl(keras.Model):
         items = ops.convert_to_numpy(self.item_tower(None))
         query = self.user_tower.query.numpy()
         memory = None if self.memory is None else self.memory.compute_matrix()
-        scaled = _scale(history)
+        scaled = scale_histories(history)
         parts = []
         for start in range(0, history.shape[0], batch_size):
             rows = slice(start, start + batch_size)
@@ -211,7 +217,7 @@ class AdDrl(keras.Model):
         items = tf.convert_to_tensor(self.item_tower(None))
         query = self.user_tower.query.numpy()
         memory = None if self.memory is None else self.memory.compute_matrix()
-        scaled = _scale(history)
+        scaled = scale_histories(history)
         for start in range(0, max(1, history.shape[0]), batch_size):
             rows = slice(start, start + batch_size)
             vectors = self._add_embeddings(scaled[rows] @ query, users, rows)
@@ -241,9 +247,3 @@ class AdDrl(keras.Model):
             **{**config["shape"], "num_values": tuple(config["shape"]["num_values"])}
         )
         return cls(Config.from_dict(config["config"]), shape, name=config["name"])
-
-
-def _scale(history: scipy.sparse.csr_matrix) -> scipy.sparse.csr_matrix:
-    """Multiplies each history by `n^-1/2`."""
-    lengths = np.maximum(np.diff(history.indptr), 1).astype(np.float32)
-    return scipy.sparse.csr_matrix(scipy.sparse.diags(lengths**-0.5) @ history, dtype=np.float32)

@@ -30,7 +30,7 @@ from addrl_keras.catalogue import Catalogue, Features, compute_similarity
 from addrl_keras.config import Config, NewItemsConfig
 from addrl_keras.model import AdDrl
 from addrl_keras.teacher import get_evidence
-from addrl_keras.towers import Memory
+from addrl_keras.towers import Memory, scale_histories
 
 _RESIDUAL_RIDGE = 1e-3
 # Users that the size of scores is measured on, and the share of old items that is no larger.
@@ -63,7 +63,7 @@ def place_new_items(
     query = model.user_tower.query.numpy()
     everything = model.item_tower.residual.numpy()
     width = model.config.model.residual_dim
-    columns = _compute_weights(model, items, query, old)
+    columns = compute_weights(model, items, query, old)
     self_weight = model.config.new_items.self_weight * np.abs(columns).sum(axis=0).mean()
     usual = _compute_sizes(known[:, old], columns)
     np.fill_diagonal(columns, self_weight)
@@ -92,8 +92,7 @@ def _choose_landmarks(counts: np.ndarray, most: int) -> np.ndarray:
 def _compute_sizes(history: scipy.sparse.csr_matrix, columns: np.ndarray) -> np.ndarray:
     """How large the scores of items are: root mean square over users, `[num_columns]`."""
     rows = history[np.linspace(0, history.shape[0] - 1, _USERS).astype(int)]
-    lengths = np.maximum(np.diff(rows.indptr), 1).astype(np.float32)
-    scores = scipy.sparse.csr_matrix(scipy.sparse.diags(lengths**-0.5) @ rows) @ columns
+    scores = scale_histories(rows) @ columns
     return np.sqrt(np.mean(np.square(scores), axis=0))
 
 
@@ -238,10 +237,20 @@ def _center(features: Features, old: np.ndarray) -> Features:
     return np.where(has_any[:, None], features - features[base].mean(axis=0), 0.0)
 
 
-def _compute_weights(
+def compute_weights(
     model: AdDrl, items: np.ndarray, query: np.ndarray, old: np.ndarray
 ) -> np.ndarray:
-    """The item-to-item weights of the fitted model among the old items, `[num_old, num_old]`."""
+    """Computes what each of some items in a history adds to each one's score, `n^-1/2` left out.
+
+    Args:
+        model: The fitted towers.
+        items: Float `[num_items, dim]`, the vectors of all items.
+        query: Float `[num_items, dim]`, their query vectors.
+        old: Int `[num_old]`, which items.
+
+    Returns:
+        Float `[num_old, num_old]`; row: item of the history, column: item scored.
+    """
     weights = query[old] @ items[old].T
     if model.memory is not None:
         weights += model.memory.compute_matrix()[old][:, old].toarray()

@@ -8,7 +8,6 @@ import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
-from addrl_keras.config import Config
 from addrl_keras.layers.retrieval import AttributeTopK, score_parts
 from addrl_keras.scoring import Scorer
 from addrl_keras.steering import AttributeSteering
@@ -29,18 +28,14 @@ class AttributeProfile(tf.Module):
     value that no item has.
 
     Args:
-        config: The model's configuration.
         index: The item vectors.
         scorer: Splits scores.
         steering: The items' values.
     """
 
-    def __init__(
-        self, config: Config, index: AttributeTopK, scorer: Scorer, steering: AttributeSteering
-    ) -> None:
+    def __init__(self, index: AttributeTopK, scorer: Scorer, steering: AttributeSteering) -> None:
         super().__init__(name="profile")
         self._index, self._scorer, self._steering = index, scorer, steering
-        self._num_attributes = len(config.attributes)
         labels = steering.labels.numpy()
         known = [part.any(axis=1) for part in np.split(labels, np.cumsum(steering.sizes)[:-1], 1)]
         # Attribute of each value.
@@ -83,12 +78,12 @@ class AttributeProfile(tf.Module):
         Returns:
             Float `[batch, num_all_values]`.
         """
-        index, count = self._index, self._num_attributes
+        index = self._index
         prototypes = tf.split(tf.convert_to_tensor(self._prototypes), self._steering.sizes)
         averages = index.compute_averages(user.vectors)
         ends = np.cumsum(index.chunk_dims)
         parts = []
-        for k, rows in enumerate(prototypes[:count]):
+        for k, rows in enumerate(prototypes):
             # An attribute's own chunk, of its own values' prototypes.
             part = slice(ends[k] - index.chunk_dims[k], ends[k])
             width = (index.chunk_dims[k],)

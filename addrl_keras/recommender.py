@@ -52,7 +52,7 @@ class Recommender(tf.Module):
         distributions = [weight.numpy() for weight in model.item_tower.distributions]
         self.steering = AttributeSteering(config, catalogue, distributions)
         self._scorer = Scorer(config, index, self._users, self.steering)
-        self._profile = AttributeProfile(config, index, self._scorer, self.steering)
+        self._profile = AttributeProfile(index, self._scorer, self.steering)
         importance, shares = self._describe_population(result.interactions.known)
         self._population = make_constant(importance)
         self._population_shares = make_constant(shares)

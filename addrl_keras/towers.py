@@ -78,6 +78,12 @@ def history_scale(history: Tensor) -> Tensor:
     return ops.rsqrt(ops.maximum(ops.sum(history, axis=-1, keepdims=True), 1.0))
 
 
+def scale_histories(history: scipy.sparse.csr_matrix) -> scipy.sparse.csr_matrix:
+    """Multiplies the rows of a binary CSR `[num_users, num_items]` by `n^-1/2`, in float32."""
+    lengths = np.maximum(np.diff(history.indptr), 1).astype(np.float32)
+    return scipy.sparse.csr_matrix(scipy.sparse.diags(lengths**-0.5) @ history, dtype=np.float32)
+
+
 class ItemTower(keras.layers.Layer):
     """Holds the item vectors: per attribute the embedded value distribution, then the residual.
 

@@ -16,6 +16,7 @@ import scipy.sparse
 from addrl_keras.callbacks import Progress
 from addrl_keras.catalogue import Catalogue
 from addrl_keras.metrics.disentanglement import compute_effective_rank, compute_probe_accuracy
+from addrl_keras.towers import scale_histories
 
 # Users whose vectors are looked at.
 _USERS = 1000
@@ -54,9 +55,7 @@ class Watch(keras.callbacks.Callback):
             for name, part in catalogue.values.items()
         }
         rows = np.flatnonzero(np.diff(history.indptr))[:_USERS]
-        lengths = np.diff(history.indptr)[rows]
-        scaled = scipy.sparse.diags((lengths**-0.5).astype(np.float32)) @ history[rows]
-        self._scaled, self._progress = scipy.sparse.csr_matrix(scaled), progress
+        self._scaled, self._progress = scale_histories(history[rows]), progress
         self._said: set[str] = set()
         self.history: dict[str, list[float]] = {}
 

@@ -21,7 +21,7 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
 
-from addrl_keras.catalogue import AttributeValues, Catalogue
+from addrl_keras.catalogue import AttributeValues, Catalogue, normalize_rows
 from addrl_keras.config import MEMORY, Config
 from addrl_keras.metrics.disentanglement import compute_dci
 from addrl_keras.probing import (
@@ -33,7 +33,7 @@ from addrl_keras.probing import (
     probe_all,
 )
 from addrl_keras.watching import get_single_labels
-from benchmarks.fitted import Data, load_data
+from benchmarks.fitted import Data, clear_rows, load_data
 from benchmarks.provenance import ROOT, make_provenance, write_result
 
 SEEDS = (0, 1, 2)
@@ -205,13 +205,10 @@ def hide(catalogue: Catalogue, seed: int) -> tuple[Catalogue, np.ndarray]:
     generator = np.random.default_rng(seed)
     count = int(HIDDEN * catalogue.num_items)
     hidden = np.sort(generator.permutation(catalogue.num_items)[:count])
-    kept = np.ones(catalogue.num_items, np.float32)
-    kept[hidden] = 0.0
-    values = {}
-    for name, part in catalogue.values.items():
-        matrix = scipy.sparse.csr_matrix(scipy.sparse.diags(kept) @ part.matrix)
-        matrix.eliminate_zeros()
-        values[name] = AttributeValues(part.names, matrix)
+    values = {
+        name: AttributeValues(part.names, clear_rows(part.matrix, hidden))
+        for name, part in catalogue.values.items()
+    }
     return dataclasses.replace(catalogue, values=values), hidden
 
 
@@ -242,10 +239,9 @@ def probe_content(config: Config, catalogue: Catalogue, seed: int) -> dict[str, 
 
     _, hidden = hide(catalogue, seed)
     parts = [
-        scipy.sparse.csr_matrix(catalogue.features[modality.name])
-        for modality in config.content_modalities
+        normalize_rows(catalogue.features[modality.name]) for modality in config.content_modalities
     ]
-    features = scipy.sparse.hstack([_normalize(part) for part in parts]).tocsr()
+    features = scipy.sparse.hstack(parts).tocsr()
     shown = np.setdiff1d(np.arange(catalogue.num_items), hidden)
     told = {}
     for name in config.attribute_names:
@@ -260,12 +256,6 @@ def probe_content(config: Config, catalogue: Catalogue, seed: int) -> dict[str, 
             best = max(best, float(probe.score(features[rest], labels[rest])))
         told[name] = round(best, 4)
     return told
-
-
-def _normalize(rows: scipy.sparse.csr_matrix) -> scipy.sparse.csr_matrix:
-    sizes = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
-    scale = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=sizes > 0)
-    return scipy.sparse.csr_matrix(scipy.sparse.diags(scale) @ rows)
 
 
 def _word(row: dict[str, Any]) -> str:

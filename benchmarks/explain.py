@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from addrl_keras.metrics.control import normalize_counts
 from addrl_keras.model import AdDrl
+from addrl_keras.new_items import compute_weights
 from benchmarks.fitted import Data, load_data, load_result_of_run
 from benchmarks.provenance import ROOT, make_provenance, write_result
 
@@ -108,7 +110,8 @@ def measure_past(model: AdDrl, data: Data, users: np.ndarray, seed: int) -> dict
     """
     generator = np.random.default_rng(seed)
     curves: dict[str, list[np.ndarray]] = {}
-    weights = _compute_weights(model)
+    query, vectors = model.user_tower.query.numpy(), np.asarray(model.item_tower(None))
+    weights = compute_weights(model, vectors, query, np.arange(len(vectors)))
     known = scipy.sparse.csr_matrix(data.interactions.known[users])
     for row in range(len(users)):
         history = known.indices[known.indptr[row] : known.indptr[row + 1]]
@@ -129,14 +132,6 @@ def measure_past(model: AdDrl, data: Data, users: np.ndarray, seed: int) -> dict
         "counts": [0, *PAST],
         **{name: np.mean(rows, axis=0).round(4).tolist() for name, rows in curves.items()},
     }
-
-
-def _compute_weights(model: AdDrl) -> np.ndarray:
-    """What each past item adds to each item's score, before the length of the history."""
-    weights = model.user_tower.query.numpy() @ np.asarray(model.item_tower(None)).T
-    if model.memory is not None:
-        weights += model.memory.compute_matrix().toarray()
-    return weights
 
 
 def measure_preferences(result: Any, data: Data, users: np.ndarray) -> dict[str, Any]:
@@ -164,7 +159,7 @@ def measure_preferences(result: Any, data: Data, users: np.ndarray) -> dict[str,
         part = slice(offset, offset + labels.shape[1])
         offset += labels.shape[1]
         test = data.test[users]
-        shares = _share(scipy.sparse.csr_matrix(test @ labels).toarray())
+        shares = normalize_counts((test @ labels).toarray().astype(float))
         known = shares.sum(axis=1) > 0
         base = int((taken @ labels).argmax())
         choices: Mapping[str, np.ndarray] = {
@@ -177,11 +172,6 @@ def measure_preferences(result: Any, data: Data, users: np.ndarray) -> dict[str,
             for kind, choice in choices.items()
         }
     return found
-
-
-def _share(counts: np.ndarray) -> np.ndarray:
-    totals = counts.sum(axis=1, keepdims=True)
-    return np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import scipy.sparse
 
-from addrl_keras.catalogue import AttributeValues, Catalogue, Interactions
+from addrl_keras.catalogue import AttributeValues, Catalogue, Features, Interactions
 from addrl_keras.config import Config
 from addrl_keras.metrics.ranking import compute_ranking_metrics
 from addrl_keras.training import FitResult
@@ -115,15 +115,19 @@ def take_items(catalogue: Catalogue, rows: np.ndarray, blank: Sequence[str] = ()
 
 def drop_features(catalogue: Catalogue, name: str, rows: np.ndarray) -> Catalogue:
     """Takes a modality away from some items."""
-    part = catalogue.features[name]
-    kept = np.ones(catalogue.num_items, np.float32)
-    kept[rows] = 0.0
-    if isinstance(part, np.ndarray):
-        part = part * kept[:, None]
-    else:
-        part = scipy.sparse.csr_matrix(scipy.sparse.diags(kept) @ part)
-        part.eliminate_zeros()
+    part = clear_rows(catalogue.features[name], rows)
     return dataclasses.replace(catalogue, features={**catalogue.features, name: part})
+
+
+def clear_rows(matrix: Features, rows: np.ndarray) -> Features:
+    """Sets some rows of a matrix, dense or CSR, to zero; returns another."""
+    kept = np.ones(matrix.shape[0], np.float32)
+    kept[rows] = 0.0
+    if isinstance(matrix, np.ndarray):
+        return matrix * kept[:, None]
+    cleared = scipy.sparse.csr_matrix(scipy.sparse.diags(kept) @ matrix)
+    cleared.eliminate_zeros()
+    return cleared
 
 
 def score_ranking(

@@ -29,7 +29,7 @@ def compute_value_distribution(ranked: np.ndarray, labels: scipy.sparse.csr_matr
     shape = (num_users, labels.shape[0])
     ones = np.ones(there.sum())
     lists = scipy.sparse.csr_matrix((ones, (rows[there], items[there])), shape=shape)
-    return _normalize((lists @ labels).toarray().astype(float))
+    return normalize_counts((lists @ labels).toarray().astype(float))
 
 
 def compute_implied_distribution(
@@ -64,26 +64,26 @@ def compute_implied_distribution(
     def update(items: np.ndarray) -> np.ndarray:
         updated = before * items / np.maximum(counts, 1.0)
         is_empty = updated.sum(axis=1, keepdims=True) == 0
-        return _normalize(np.where(is_empty, items, updated))
+        return normalize_counts(np.where(is_empty, items, updated))
 
     return share[:, None] * update(together) + (1 - share[:, None]) * update(counts - together)
 
 
 def compute_total_variation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Computes the total-variation distance of distributions, row by row, in 0..1.
+    """Computes the total-variation distance of distributions, in 0..1.
 
     Args:
-        first: Float `[num_users, num_values]`.
+        first: Float `[..., num_values]`.
         second: Likewise.
 
     Returns:
-        Float `[num_users]`.
+        Float `[...]`.
 
     Example:
         >>> compute_total_variation(np.array([[1.0, 0.0]]), np.array([[0.25, 0.75]]))
         array([0.75])
     """
-    return 0.5 * np.abs(first - second).sum(axis=1)
+    return 0.5 * np.abs(first - second).sum(axis=-1)
 
 
 def choose_wanted(
@@ -109,6 +109,7 @@ def choose_wanted(
     return wanted
 
 
-def _normalize(rows: np.ndarray) -> np.ndarray:
+def normalize_counts(rows: np.ndarray) -> np.ndarray:
+    """Divides each row by its sum; rows of zeros stay so."""
     totals = rows.sum(axis=1, keepdims=True)
     return np.divide(rows, totals, out=np.zeros_like(rows), where=totals > 0)
