@@ -17,8 +17,6 @@ in the catalogue (`addrl_keras.metrics.control`). Systems:
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,8 +24,8 @@ import numpy as np
 from addrl_keras.control import Served, compare, sweep
 from addrl_keras.training import FitResult
 from benchmarks import bootstrap
-from benchmarks.fitted import Data, load_data, load_result_of_run
-from benchmarks.provenance import ROOT, make_provenance, write_result
+from benchmarks.fitted import Data, load_data, load_result_of_run, make_parser
+from benchmarks.provenance import make_provenance, write_result
 
 USERS = 1000
 STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 20.0)
@@ -84,12 +82,7 @@ def _word(found: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measures the presets that are named and writes the result."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("presets", nargs="+")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs")
-    options = parser.parse_args()
+    options = make_parser(__doc__).parse_args()
     found = {
         name: measure(name, load_data(name, options.runs), load_result_of_run(name, options.runs))
         for name in options.presets

@@ -11,10 +11,8 @@ content features together.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,8 +31,8 @@ from addrl_keras.probing import (
     probe_all,
 )
 from addrl_keras.watching import get_single_labels
-from benchmarks.fitted import Data, clear_rows, load_data
-from benchmarks.provenance import ROOT, make_provenance, write_result
+from benchmarks.fitted import Data, clear_rows, load_data, make_parser
+from benchmarks.provenance import make_provenance, write_result
 
 SEEDS = (0, 1, 2)
 HIDDEN = 0.3
@@ -265,11 +263,7 @@ def _word(row: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measures the presets that are named and writes the result."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("presets", nargs="+")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs")
+    parser = make_parser(__doc__)
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     options = parser.parse_args()
     found = {

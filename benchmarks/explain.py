@@ -13,9 +13,7 @@ that most of what everybody took has.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,8 +22,8 @@ import scipy.sparse
 from addrl_keras.metrics.control import normalize_counts
 from addrl_keras.model import AdDrl
 from addrl_keras.new_items import compute_weights
-from benchmarks.fitted import Data, load_data, load_result_of_run
-from benchmarks.provenance import ROOT, make_provenance, write_result
+from benchmarks.fitted import Data, load_data, load_result_of_run, make_parser
+from benchmarks.provenance import make_provenance, write_result
 
 USERS = 2000
 PAST = (1, 2, 3, 5)
@@ -176,12 +174,7 @@ def measure_preferences(result: Any, data: Data, users: np.ndarray) -> dict[str,
 
 def main() -> None:
     """Measures the presets that are named and writes the result."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("presets", nargs="+")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs")
-    options = parser.parse_args()
+    options = make_parser(__doc__).parse_args()
     found = {}
     for name in options.presets:
         data = load_data(name, options.runs)

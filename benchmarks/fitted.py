@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from addrl_keras.catalogue import AttributeValues, Catalogue, Features, Interact
 from addrl_keras.config import Config
 from addrl_keras.metrics.ranking import compute_ranking_metrics
 from addrl_keras.training import FitResult
+from benchmarks.provenance import ROOT
 from tfx_pipeline.commands import baselines, workspace
 from tfx_pipeline.index.extras import load_extras
 
@@ -41,6 +43,16 @@ class Data:
     interactions: Interactions
     test: scipy.sparse.csr_matrix
     numbers: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+
+def make_parser(description: str | None) -> argparse.ArgumentParser:
+    """Makes the command line of what measures several presets: their names and their runs."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("presets", nargs="+")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs")
+    return parser
 
 
 def load_data(preset: str, runs: Path) -> Data:

@@ -13,7 +13,6 @@ meets both; what counts is their ratio.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import os
 import statistics
@@ -23,8 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fitted import Data, load_data
-from benchmarks.provenance import ROOT, make_provenance, write_result
+from benchmarks.fitted import Data, load_data, make_parser
+from benchmarks.provenance import make_provenance, write_result
 
 TURNS = 7
 # The kind of loss, and whether there is a memory beside the towers.
@@ -223,12 +222,7 @@ def profile(model: Any, batches: Any) -> dict[str, float]:
 
 def main() -> None:
     """Measures the presets that are named and writes the result."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("presets", nargs="+")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs")
-    options = parser.parse_args()
+    options = make_parser(__doc__).parse_args()
     found = {name: measure(name, load_data(name, options.runs)) for name in options.presets}
     cores = len(os.sched_getaffinity(0))
     print(
