@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -35,11 +35,7 @@ def make_faithfulness() -> str:
     lines: list[str] = []
     for data, found in result["presets"].items():
         count = len(found["chunks"]["deletion"]["claimed"])
-        lines += [
-            "",
-            f"| {data}, after so many chunks | {' | '.join(map(str, range(count)))} | area |",
-            f"|---|{'---|' * (count + 1)}",
-        ]
+        lines += _make_head(f"{data}, after so many chunks", [*map(str, range(count)), "area"])
         for kind, curves in found["chunks"].items():
             for order, curve in curves.items():
                 area = np.mean(curve)
@@ -56,12 +52,7 @@ def make_past() -> str:
     lines: list[str] = []
     for data, found in result["presets"].items():
         past = found["past"]
-        counts = " | ".join(str(count) for count in past["counts"])
-        lines += [
-            "",
-            f"| {data}, after so many past items | {counts} |",
-            f"|---|{'---|' * len(past['counts'])}",
-        ]
+        lines += _make_head(f"{data}, after so many past items", map(str, past["counts"]))
         lines += [
             f"| {title} | {' | '.join(f'{value:.3f}' for value in past[order])} |"
             for order, title in _ORDERS.items()
@@ -138,7 +129,7 @@ def make_probes() -> str:
     lines: list[str] = []
     for data, found in result["presets"].items():
         names = found["attributes"]
-        lines += ["", f"| {data}, chunk | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+        lines += _make_head(f"{data}, chunk", names)
         rows = found["systems"]["default"]
         for chunk in rows[0]["probes"]:
             cells = []
@@ -192,7 +183,7 @@ def make_hidden() -> str:
     lines: list[str] = []
     for data, found in result["presets"].items():
         names = found["attributes"]
-        lines += ["", f"| {data} | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+        lines += _make_head(data, names)
         for system, title in _LOSSES.items():
             rows = found["hidden"].get(system, [])
             cells: list[Any] = [f"{np.mean([row[name] for row in rows]):.3f}" for name in names]
@@ -200,6 +191,12 @@ def make_hidden() -> str:
         majority = " | ".join(f"{found['majority'][name]:.3f}" for name in names)
         lines.append(f"| most frequent value | {majority} |")
     return "\n".join([*lines[1:], "", _describe(result)])
+
+
+def _make_head(title: str, columns: Iterable[str]) -> list[str]:
+    """Makes the head of a table that follows another one."""
+    cells = [title, *columns]
+    return ["", f"| {' | '.join(cells)} |", f"|{'---|' * len(cells)}"]
 
 
 def _describe(result: Mapping[str, Any]) -> str:
