@@ -130,11 +130,16 @@ class Interactions:
         user_ids: The `num_users` ids.
         train: What the towers are fitted on.
         validation: What choices are made on. The test interactions never come here.
+        auxiliary: Weaker signs that are nobody's history and never recommended against, such as
+            ratings below the bar or views: binary CSR `[num_auxiliary_users, num_items]`, a row a
+            user, whose users need not be those of `train`. None where there are none, and in a
+            model that was loaded, as fitting alone reads them.
     """
 
     user_ids: tuple[str, ...]
     train: scipy.sparse.csr_matrix
     validation: scipy.sparse.csr_matrix
+    auxiliary: scipy.sparse.csr_matrix | None = None
 
     @property
     def known(self) -> scipy.sparse.csr_matrix:
@@ -161,7 +166,17 @@ class Interactions:
                 f"Interactions must have a column for each of the {catalogue.num_items} items of "
                 f"the catalogue. Received: shape {self.train.shape}"
             )
-        for split, matrix in (("train", self.train), ("validation", self.validation)):
+        auxiliary = self.auxiliary if self.auxiliary is not None else self.train[:0]
+        if auxiliary.shape[1] != self.train.shape[1]:
+            raise ValueError(
+                f"Auxiliary interactions must have a column for each of the {self.train.shape[1]} "
+                f"items. Received: shape {auxiliary.shape}"
+            )
+        for split, matrix in (
+            ("train", self.train),
+            ("validation", self.validation),
+            ("auxiliary", auxiliary),
+        ):
             if (matrix.data != 1.0).any():
                 raise ValueError(
                     "Interactions must be 0 or 1; `binarize` makes them so. "
@@ -178,6 +193,7 @@ def make_interactions(
     item_ids: tuple[str, ...],
     train: tuple[np.ndarray, np.ndarray],
     validation: tuple[np.ndarray, np.ndarray],
+    auxiliary: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[Interactions, int]:
     """Maps pairs of (user ids, item ids) to `Interactions`.
 
@@ -188,6 +204,7 @@ def make_interactions(
         item_ids: Ids of the catalogue.
         train: Two string arrays of equal length, user ids and item ids.
         validation: Likewise.
+        auxiliary: Likewise, where there are auxiliary interactions.
 
     Returns:
         The interactions, and how many pairs were left out because their item is not in the
@@ -195,23 +212,29 @@ def make_interactions(
     """
     index = {item: i for i, item in enumerate(item_ids)}
     users = sorted({*train[0].tolist(), *validation[0].tolist()})
-    user_index = {user: i for i, user in enumerate(users)}
-    dropped = 0
-    matrices = []
-    for user_column, item_column in (train, validation):
-        rows, columns = [], []
-        for user, item in zip(user_column.tolist(), item_column.tolist(), strict=True):
-            if item in index:
-                rows.append(user_index[user])
-                columns.append(index[item])
-            else:
-                dropped += 1
-        ones = np.ones(len(rows), np.float32)
-        shape = (len(users), len(item_ids))
-        matrices.append(binarize(scipy.sparse.csr_matrix((ones, (rows, columns)), shape=shape)))
-    fitted, chosen = matrices
+    fitted, chosen = (_make_matrix(pairs, users, index) for pairs in (train, validation))
     chosen = binarize(chosen - chosen.multiply(fitted))
-    return Interactions(tuple(users), fitted, chosen), dropped
+    dropped = sum(item not in index for pairs in (train, validation) for item in pairs[1].tolist())
+    further = None
+    if auxiliary is not None:
+        further = _make_matrix(auxiliary, sorted(set(auxiliary[0].tolist())), index)
+    return Interactions(tuple(users), fitted, chosen, further), dropped
+
+
+def _make_matrix(
+    pairs: tuple[np.ndarray, np.ndarray], users: Sequence[str], items: Mapping[str, int]
+) -> scipy.sparse.csr_matrix:
+    """Makes a binary matrix of pairs of (user ids, item ids), but for those of unknown items."""
+    row = {user: i for i, user in enumerate(users)}
+    known = [
+        (row[user], items[item])
+        for user, item in zip(*(column.tolist() for column in pairs), strict=True)
+        if item in items
+    ]
+    rows, columns = np.array(known, np.int64).reshape(-1, 2).T
+    ones = np.ones(len(known), np.float32)
+    shape = (len(users), len(items))
+    return binarize(scipy.sparse.csr_matrix((ones, (rows, columns)), shape=shape))
 
 
 def binarize(matrix: scipy.sparse.spmatrix) -> scipy.sparse.csr_matrix:

@@ -170,7 +170,8 @@ class StartConfig:
     weight_s F_s F_s'`, where `F_s` are the L2-normalised rows of a modality or the values of an
     attribute (side information enters as more "users"), of ItemKNN, of a low-pass filter on the
     graph of users and items, and of content neighbours. In the end `W` becomes `D^-a W D^a`, with
-    `D` the number of users of each item and `a` the `popularity_exponent`.
+    `D` the number of users of each item and `a` the `popularity_exponent`. Auxiliary interactions,
+    such as a rating below the bar or a view, enter as rows of their own: `X` gets further users.
 
     Args:
         kind: `closed_form`; `factored`, where a matrix of items by items does not fit: `W` is never
@@ -181,6 +182,8 @@ class StartConfig:
         ease_lambda: Ridge of EASE.
         user_exponent: Power of a user's history length by which the user's row is weighted down.
         side_information: Weight of each modality or attribute in the Gram matrix, by name.
+        auxiliary_weight: Weight of the auxiliary interactions in the Gram matrix; 0 leaves them
+            unread.
         knn_shrink: Of ItemKNN: pulls similarities that rest on few users towards 0.
         knn_exponent: Of ItemKNN: asymmetry of the normalisation; .5 is the cosine.
         knn_neighbours: Of ItemKNN: neighbours kept per item.
@@ -197,6 +200,7 @@ class StartConfig:
     ease_lambda: float = 100.0
     user_exponent: float = 0.0
     side_information: tuple[tuple[str, float], ...] = ()
+    auxiliary_weight: float = 0.0
     knn_shrink: float = 30.0
     knn_exponent: float = 0.7
     knn_neighbours: int = 400
@@ -211,6 +215,7 @@ class StartConfig:
         _validate_choice("start", "kind", self.kind, ("closed_form", "factored", "random"))
         _validate_range("start", "ease_lambda", self.ease_lambda, 1e-6)
         _validate_range("start", "user_exponent", self.user_exponent, 0.0, 2.0)
+        _validate_range("start", "auxiliary_weight", self.auxiliary_weight, 0.0)
         _validate_range("start", "knn_shrink", self.knn_shrink, 0.0)
         _validate_range("start", "knn_exponent", self.knn_exponent, 0.0, 1.0)
         _validate_range("start", "knn_neighbours", self.knn_neighbours, 1)
@@ -233,6 +238,12 @@ class StartConfig:
                 "start.kind='factored' never forms a matrix of items by items, so start.blend may "
                 f"have {' and '.join(FACTORED_PARTS)} alone; start.kind='closed_form' takes the "
                 f"others. Received: {', '.join(map(repr, dense))}"
+            )
+        if self.auxiliary_weight and (self.kind == "random" or not dict(self.blend).get(EASE)):
+            raise ValueError(
+                f"start.auxiliary_weight acts in the Gram matrix of {EASE!r}, so it needs a start "
+                f"that blends it. Received: auxiliary_weight={self.auxiliary_weight:g} with "
+                f"kind={self.kind!r} and blend={self.blend!r}"
             )
 
 
@@ -505,6 +516,11 @@ class Config:
                         f"{field} must name attributes or content modalities, out of "
                         f"{', '.join(sorted(known | more))}. Received: {name!r}"
                     )
+
+    @property
+    def reads_auxiliary(self) -> bool:
+        """Whether fitting reads auxiliary interactions; the paper's recipe has no use for them."""
+        return self.recipe == CONSTRUCTION and self.start.auxiliary_weight > 0
 
     @property
     def content_modalities(self) -> tuple[Modality, ...]:

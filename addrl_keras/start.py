@@ -26,6 +26,7 @@ def make_started_model(
     catalogue: Catalogue,
     history: scipy.sparse.csr_matrix,
     distributions: list[np.ndarray],
+    auxiliary: scipy.sparse.csr_matrix | None = None,
 ) -> AdDrl:
     """Builds a model and sets its weights to the start that the configuration asks for.
 
@@ -35,6 +36,7 @@ def make_started_model(
         history: Binary CSR `[num_users, num_items]` that the start is fitted on.
         distributions: Value distribution of every item for each attribute, `[num_items,
             num_values_k]`.
+        auxiliary: Auxiliary interactions, binary CSR `[num_auxiliary_users, num_items]`.
     """
     shape = ModelShape(
         catalogue.num_items, history.shape[0], tuple(part.shape[1] for part in distributions)
@@ -45,7 +47,7 @@ def make_started_model(
     distils = config.losses.preference_kind == "distillation"
     dense = None
     if config.start.kind == "closed_form" or distils:
-        dense = compute_teacher(history, catalogue, config.start)
+        dense = compute_teacher(history, catalogue, config.start, auxiliary)
     if config.start.kind == "random":
         _start_at_random(model, history)
     elif config.start.kind == "factored":

@@ -70,7 +70,11 @@ def make_catalogue(config: Config, items: Table, item_id: str = "item_id") -> Ca
 
 
 def split_interactions(
-    catalogue: Catalogue, interactions: Table, user_id: str = "user_id", item_id: str = "item_id"
+    catalogue: Catalogue,
+    interactions: Table,
+    user_id: str = "user_id",
+    item_id: str = "item_id",
+    auxiliary: Table | None = None,
 ) -> tuple[Interactions, scipy.sparse.csr_matrix]:
     """Splits a table of interactions at random, by the md5 of user and item: 80, 10 and 10 %.
 
@@ -79,6 +83,8 @@ def split_interactions(
         interactions: A row per interaction.
         user_id: Column of the users' ids, taken as strings.
         item_id: Column of the items' ids, taken as strings.
+        auxiliary: A table like it of auxiliary interactions (`StartConfig.auxiliary_weight`); pairs
+            that are interactions too are left out.
 
     Returns:
         Train and validation, and the test as a binary CSR `[num_users, num_items]` over the same
@@ -88,10 +94,14 @@ def split_interactions(
         ValueError: A column is missing, or there is nothing to train on.
     """
     position = {item: i for i, item in enumerate(catalogue.item_ids)}
-    users, items = (
-        [str(cell) for cell in _get_column(interactions, name)] for name in (user_id, item_id)
-    )
-    pairs = [pair for pair in zip(users, items, strict=True) if pair[1] in position]
+
+    def get_pairs(table: Table) -> list[tuple[str, str]]:
+        users, items = (
+            [str(cell) for cell in _get_column(table, name)] for name in (user_id, item_id)
+        )
+        return [pair for pair in zip(users, items, strict=True) if pair[1] in position]
+
+    pairs = get_pairs(interactions)
     user_ids = tuple(sorted({user for user, _ in pairs}))
     row = {user: i for i, user in enumerate(user_ids)}
     # One pair is always in one bucket, so a repeated one cannot be in two parts.
@@ -104,8 +114,14 @@ def split_interactions(
         taken = np.array([pair for b in buckets for pair in parts[b]], np.int64).reshape(-1, 2)
         return _make_binary(taken[:, 0], taken[:, 1], shape)
 
+    further = None
+    if auxiliary is not None:
+        alone = sorted(set(get_pairs(auxiliary)) - set(pairs))
+        users = {user: i for i, user in enumerate(sorted({user for user, _ in alone}))}
+        taken = np.array([(users[u], position[i]) for u, i in alone], np.int64).reshape(-1, 2)
+        further = _make_binary(taken[:, 0], taken[:, 1], (len(users), catalogue.num_items))
     train = (bucket for bucket in range(_BUCKETS) if bucket not in (_TEST, _VALIDATION))
-    split = Interactions(user_ids, join(*train), join(_VALIDATION))
+    split = Interactions(user_ids, join(*train), join(_VALIDATION), further)
     split.validate(catalogue)
     return split, join(_TEST)
 

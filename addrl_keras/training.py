@@ -102,13 +102,15 @@ def fit(
         from addrl_keras.paper import fit_paper  # It is made of parts of this module.
 
         return fit_paper(config, catalogue, interactions, progress, log_dir)
+    _validate_auxiliary(config, interactions)
     validate_memory(config, catalogue.num_items)
     keras.utils.set_random_seed(config.training.seed)
     tower, content_history = fit_content_tower(config, catalogue, progress, log_dir)
     distributions, attention = compute_distributions(config, catalogue, tower)
 
     fitted_on = interactions.train
-    model = make_started_model(config, catalogue, fitted_on, distributions)
+    auxiliary = interactions.auxiliary
+    model = make_started_model(config, catalogue, fitted_on, distributions, auxiliary)
     watch = Watch(catalogue, interactions.train, progress)
     validation = _train_with_validation(model, interactions, watch, progress, log_dir)
     epochs = validation.best_epoch
@@ -117,7 +119,7 @@ def fit(
     if config.training.refit and interactions.validation.nnz:
         progress(f"refit on train + validation: {epochs} epochs")
         fitted_on = interactions.known
-        model = make_started_model(config, catalogue, fitted_on, distributions)
+        model = make_started_model(config, catalogue, fitted_on, distributions, auxiliary)
         _train(model, fitted_on, epochs, _make_guard(config), Lines("refit", progress))
     if places_new:
         new = _find_new(fitted_on)
@@ -154,6 +156,16 @@ def _validate_trainable(interactions: Interactions) -> None:
             "The number of epochs is chosen on validation, so some user needs both a training and "
             f"a validation interaction. {remedy} "
             f"Received: {interactions.validation.nnz} validation interactions"
+        )
+
+
+def _validate_auxiliary(config: Config, interactions: Interactions) -> None:
+    """Raises `ValueError` where the configuration counts auxiliary interactions and has none."""
+    if config.reads_auxiliary and interactions.auxiliary is None:
+        raise ValueError(
+            "start.auxiliary_weight counts auxiliary interactions, and there are none. Give "
+            "`Interactions.auxiliary`, or set the weight to 0. "
+            f"Received: auxiliary_weight={config.start.auxiliary_weight:g}"
         )
 
 

@@ -41,8 +41,12 @@ def _change(config: Config) -> dict[str, Config]:
         "no_attribute_terms": _set(config, "losses", intra=0.0, inter=0.0, value=0.0),
         "uniform_fusion": _set(config, "model", fusion="uniform"),
         "no_memory": _set(config, "model", memory_size=0),
-        "ease_teacher": _set(config, "start", blend=((EASE, 1.0),), side_information=()),
+        "ease_teacher": _set(
+            config, "start", blend=((EASE, 1.0),), side_information=(), auxiliary_weight=0.0
+        ),
     }
+    if config.start.auxiliary_weight:
+        variants["without_auxiliary"] = _set(config, "start", auxiliary_weight=0.0)
     for dim in CHUNK_DIMS:
         variants[f"chunk_dim_{dim}"] = _set(config, "model", chunk_dim=dim)
     names = [modality.name for modality in config.content_modalities]

@@ -59,7 +59,13 @@ def make_split(data: Data, blank: tuple[str, ...]) -> Split:
     train, validation = (
         binarize(part[:, old]) for part in (data.interactions.train, data.interactions.validation)
     )
-    interactions = Interactions(data.interactions.user_ids, train, validation)
+    auxiliary = data.interactions.auxiliary
+    interactions = Interactions(
+        data.interactions.user_ids,
+        train,
+        validation,
+        None if auxiliary is None else binarize(auxiliary[:, old]),
+    )
     none = scipy.sparse.csr_matrix((train.shape[0], len(new)), dtype=np.float32)
     return Split(
         take_items(data.catalogue, old),

@@ -36,6 +36,7 @@ def measure(preset: str, data: Data) -> dict[str, Any]:
         interactions.user_ids,
         binarize(kept @ interactions.train),
         binarize(kept @ interactions.validation),
+        interactions.auxiliary,
     )
     counts = np.diff(interactions.known.indptr)
     users = np.flatnonzero(held_out & (counts >= max(LENGTHS)) & (np.diff(data.test.indptr) > 0))

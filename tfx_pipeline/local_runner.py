@@ -106,7 +106,9 @@ def _run_steps(config, data_dir, root, cache_dir, progress):
         dataset = datasets.make_dataset(config.dataset, **dict(config.dataset_options))
         written = dataset.write(data_dir, cache, paths.data, config.beam_args)
         kinds = make_column_kinds(config.model)
-        validate_canonical(paths.data, kinds, config.gates.max_unknown_share)
+        validate_canonical(
+            paths.data, kinds, config.gates.max_unknown_share, config.model.reads_auxiliary
+        )
     except Exception as error:
         progress.end(_DATA_STEP, time.monotonic() - started, failed=True)
         raise ComponentError(_DATA_STEP, str(error)) from error

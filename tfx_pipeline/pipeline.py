@@ -139,7 +139,7 @@ def stage_schema(source: pathlib.Path, target: pathlib.Path) -> str:
 def _make_data_components(config: PipelineConfig, paths: PipelinePaths):
     """From files to checked examples, for both tables."""
     gens = {
-        "interactions": make_interactions_gen(str(paths.data)),
+        "interactions": make_interactions_gen(str(paths.data), config.model.reads_auxiliary),
         "items": make_items_gen(str(paths.data)),
     }
     validated: dict = {"all": []}

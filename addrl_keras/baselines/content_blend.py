@@ -23,10 +23,12 @@ class ContentBlend(Baseline):
     Args:
         start: What `W` blends.
         catalogue: The items with their content.
+        auxiliary: Auxiliary interactions, binary CSR `[num_auxiliary_users, num_items]`.
     """
 
     start: StartConfig
     catalogue: Catalogue = dataclasses.field(repr=False)
+    auxiliary: scipy.sparse.csr_matrix | None = dataclasses.field(default=None, repr=False)
 
     name = "content_blend"
 
@@ -34,7 +36,7 @@ class ContentBlend(Baseline):
         """Computes `W`. See `Baseline.fit`."""
         from addrl_keras.teacher import compute_teacher  # The teacher is made of baselines itself.
 
-        self._weights = compute_teacher(known, self.catalogue, self.start)
+        self._weights = compute_teacher(known, self.catalogue, self.start, self.auxiliary)
         return self
 
     def score(

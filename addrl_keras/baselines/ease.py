@@ -83,18 +83,23 @@ def compute_user_weighted_gram(known: scipy.sparse.csr_matrix, user_exponent: fl
 
 @dataclasses.dataclass
 class EASE(Baseline):
-    """EASE, optionally with long users weighted down and side information in the Gram matrix.
+    """EASE, optionally with long users weighted down and more rows in the Gram matrix.
 
     Args:
         ridge: L2 penalty.
         user_exponent: Power of a user's number of items by which the user's row is weighted down.
         side_gram: Float `[num_items, num_items]` that is added to the Gram matrix, such as
             `5 F F'` for features `F`: side information enters as more users.
+        auxiliary: Auxiliary interactions, binary CSR `[num_auxiliary_users, num_items]`: more users
+            whose rows count `auxiliary_weight`.
+        auxiliary_weight: 0 leaves them out.
     """
 
     ridge: float = 300.0
     user_exponent: float = 0.0
     side_gram: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    auxiliary: scipy.sparse.csr_matrix | None = dataclasses.field(default=None, repr=False)
+    auxiliary_weight: float = 0.0
 
     name = "ease"
 
@@ -103,6 +108,9 @@ class EASE(Baseline):
         gram = compute_user_weighted_gram(known, self.user_exponent)
         if self.side_gram is not None:
             gram += np.asarray(self.side_gram, dtype=np.float32)
+        if self.auxiliary is not None and self.auxiliary_weight:
+            further = compute_user_weighted_gram(self.auxiliary, self.user_exponent)
+            gram += np.float32(self.auxiliary_weight) * further
         self._weights = compute_ease_weights(gram, self.ridge)
         return self
 
@@ -114,4 +122,5 @@ class EASE(Baseline):
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        return {"ridge": self.ridge, "user_exponent": self.user_exponent}
+        names = ("ridge", "user_exponent", "auxiliary_weight")
+        return {name: getattr(self, name) for name in names}

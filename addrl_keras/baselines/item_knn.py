@@ -65,6 +65,8 @@ class ItemKNN(Baseline):
         shrink: Pulls similarities that rest on few users towards 0.
         neighbours: How many neighbours of the scored item count.
         exponent: Asymmetry of the normalisation; 0.5 is the cosine.
+        auxiliary: Auxiliary interactions, binary CSR `[num_auxiliary_users, num_items]`, whose rows
+            count like those of more users.
 
     Raises:
         ValueError: A hyper-parameter is out of range.
@@ -73,6 +75,7 @@ class ItemKNN(Baseline):
     shrink: float = 10.0
     neighbours: int = 100
     exponent: float = 0.5
+    auxiliary: scipy.sparse.csr_matrix | None = dataclasses.field(default=None, repr=False)
 
     name = "item_knn"
 
@@ -90,6 +93,8 @@ class ItemKNN(Baseline):
 
     def fit(self, known: scipy.sparse.csr_matrix) -> ItemKNN:
         """Computes the similarities and keeps the nearest. See `Baseline.fit`."""
+        if self.auxiliary is not None:
+            known = scipy.sparse.vstack([known, self.auxiliary], format="csr")
         similarity = compute_similarity(known, self.shrink, self.exponent)
         self._weights = keep_neighbours(similarity, self.neighbours)
         return self
@@ -102,4 +107,9 @@ class ItemKNN(Baseline):
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        return {
+            "shrink": self.shrink,
+            "neighbours": self.neighbours,
+            "exponent": self.exponent,
+            "auxiliary": self.auxiliary is not None,
+        }

@@ -33,6 +33,7 @@ from addrl_keras.metrics.ranking import (
 Progress = Callable[[str], None]
 RIDGES = (30.0, 100.0, 200.0, 300.0, 500.0)
 WEIGHTED_RIDGES = (10.0, 30.0, 100.0)
+AUXILIARY_WEIGHTS = (0.25, 0.5, 1.0)
 # Above so many items one fit takes minutes where it takes seconds below, and the optimum is flat.
 LARGE_CATALOGUE = 8000
 
@@ -90,7 +91,8 @@ def choose_baseline(
         ValueError: There is no baseline of that name, or it lacks its content.
     """
     if name not in _LEARNT:
-        return tune(make_candidates(name, interactions.train.shape[1], content), interactions, k)
+        size, auxiliary = interactions.train.shape[1], interactions.auxiliary
+        return tune(make_candidates(name, size, content, auxiliary), interactions, k)
     kind, options = _LEARNT[name]
     best: UserTwoTower = kind(seed=seed)
     figure = -math.inf
@@ -105,13 +107,20 @@ def choose_baseline(
     return copy.copy(best).fit(interactions.known)
 
 
-def make_candidates(name: str, num_items: int, content: Content | None = None) -> list[Baseline]:
+def make_candidates(
+    name: str,
+    num_items: int,
+    content: Content | None = None,
+    auxiliary: scipy.sparse.csr_matrix | None = None,
+) -> list[Baseline]:
     """Makes the grid of a baseline in closed form.
 
     Args:
         name: One of `BASELINES` that is not in `LEARNT`.
         num_items: Size of the catalogue; above `LARGE_CATALOGUE` the grids are coarser.
         content: Needed by `content_blend`.
+        auxiliary: Auxiliary interactions, binary CSR `[num_auxiliary_users, num_items]`; the grid
+            then has candidates with them beside those without.
 
     Raises:
         ValueError: There is no baseline of that name, or it lacks its content.
@@ -121,7 +130,8 @@ def make_candidates(name: str, num_items: int, content: Content | None = None) -
         return [MostPopular()]
     if name == "item_knn":
         return [
-            ItemKNN(shrink, count, exponent)
+            ItemKNN(shrink, count, exponent, rows)
+            for rows in ((None,) if auxiliary is None else (None, auxiliary))
             for shrink in ((0.0, 30.0) if coarse else (0.0, 10.0, 30.0))
             for count in ((100,) if coarse else (20, 50, 100, 200))
             for exponent in (0.5, 0.7, 0.9)
@@ -129,11 +139,19 @@ def make_candidates(name: str, num_items: int, content: Content | None = None) -
     if name == "ease":
         ridges, weighted = ((100.0, 300.0), (30.0,)) if coarse else (RIDGES, WEIGHTED_RIDGES)
         # Weighting long users down shrinks the Gram matrix, and the ridge with it.
-        long_down = [EASE(ridge, user_exponent=0.5) for ridge in weighted]
-        return [*(EASE(ridge) for ridge in ridges), *long_down]
+        plain = [
+            *(EASE(ridge) for ridge in ridges),
+            *(EASE(ridge, user_exponent=0.5) for ridge in weighted),
+        ]
+        more = [
+            dataclasses.replace(one, auxiliary=auxiliary, auxiliary_weight=weight)
+            for weight in (() if auxiliary is None else AUXILIARY_WEIGHTS)
+            for one in plain
+        ]
+        return [*plain, *more]
     if name == "content_blend" and content is not None:
         # Its weights were chosen on validation with those of our model.
-        return [ContentBlend(content.start, content.catalogue)]
+        return [ContentBlend(content.start, content.catalogue, auxiliary)]
     if name == "content_blend":
         raise ValueError("content_blend needs the content of the items. Received: content=None")
     closed_form = ", ".join(each for each in BASELINES if each not in LEARNT)

@@ -56,6 +56,21 @@ def test_pairs_become_matrices_and_unknown_items_are_counted():
     assert dropped == 1
 
 
+def test_auxiliary_pairs_have_users_of_their_own_and_are_not_counted():
+    train, validation = (np.array(["u"]), np.array(["a"])), (np.array(["v"]), np.array(["b"]))
+    auxiliary = np.array(["z", "u", "u"]), np.array(["a", "c", "gone"])
+    interactions, dropped = make_interactions(("a", "b", "c"), train, validation, auxiliary)
+    assert dropped == 0 and interactions.user_ids == ("u", "v")
+    assert interactions.auxiliary.toarray().tolist() == [[0, 0, 1], [1, 0, 0]]
+    interactions.validate()
+    narrow = dataclasses.replace(interactions, auxiliary=interactions.auxiliary[:, :2])
+    with pytest.raises(ValueError, match=r"column for each of the 3 items.*shape \(2, 2\)"):
+        narrow.validate()
+    doubled = dataclasses.replace(interactions, auxiliary=2.0 * interactions.auxiliary)
+    with pytest.raises(ValueError, match=r"0 or 1; .*Received: auxiliary with 2\.0"):
+        doubled.validate()
+
+
 def test_the_planted_data_have_what_the_tests_need(planted):
     planted.catalogue.validate(make_config())
     planted.interactions.validate(planted.catalogue)

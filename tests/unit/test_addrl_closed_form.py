@@ -1,5 +1,7 @@
 """The closed-form start: each part against its definition, and no loss in the split."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -34,6 +36,22 @@ def test_the_gram_matrix_weighs_users_and_adds_side_information(planted):
     gram = compute_gram(train, planted.catalogue, start)
     assert gram.dtype == np.float32
     np.testing.assert_allclose(gram, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_auxiliary_interactions_are_more_users_of_a_lower_weight(planted):
+    train, further = planted.interactions.train, planted.interactions.validation
+    start = StartConfig(auxiliary_weight=0.25)
+    gram = compute_gram(train, planted.catalogue, start, further)
+    together = scipy.sparse.vstack([train, 0.5 * further]).toarray()
+    np.testing.assert_allclose(gram, together.T @ together, rtol=1e-5)
+    # A user's auxiliary row weighs by its own length.
+    start = dataclasses.replace(start, user_exponent=1.0)
+    found = compute_gram(train, planted.catalogue, start, further)
+    found -= compute_gram(train, planted.catalogue, start)
+    assert np.trace(found) == pytest.approx(0.25 * (further.getnnz(axis=1) > 0).sum(), rel=1e-5)
+    # Without the weight they are not read.
+    plain = compute_gram(train, planted.catalogue, StartConfig(), further)
+    np.testing.assert_array_equal(plain, compute_gram(train, planted.catalogue, StartConfig()))
 
 
 def test_a_user_without_items_does_not_divide_by_zero(planted):

@@ -92,6 +92,15 @@ BAD_PARTS = [
     (StartConfig(kind="warm"), "start.kind must be one of closed_form, factored, random.*'warm'"),
     (StartConfig(ease_lambda=0.0), "start.ease_lambda .*Received: 0.0"),
     (StartConfig(affinity_ridge=0.0), "start.affinity_ridge .*Received: 0.0"),
+    (StartConfig(auxiliary_weight=-1.0), "start.auxiliary_weight .*Received: -1.0"),
+    (
+        StartConfig(auxiliary_weight=0.5, blend=(("item_knn", 1.0),)),
+        "start.auxiliary_weight acts in the Gram matrix of 'ease'.*Received: auxiliary_weight=0.5",
+    ),
+    (
+        StartConfig("random", auxiliary_weight=0.5),
+        "start.auxiliary_weight acts .*Received: auxiliary_weight=0.5 with kind='random'",
+    ),
     (StartConfig(user_exponent=3.0), "start.user_exponent .*at most 2.0.*Received: 3.0"),
     (StartConfig(side_information=(("x", -1.0),)), r"side_information\['x'\] .*Received: -1.0"),
     (ModelConfig(chunk_dim=0), "model.chunk_dim .*Received: 0"),

@@ -88,6 +88,17 @@ def test_interactions_are_split_once_and_for_all():
     assert (again.train != interactions.train).nnz == 0
 
 
+def test_auxiliary_interactions_are_split_from_what_is_one_already():
+    catalogue = ad.make_catalogue(CONFIG, ITEMS)
+    likes = {"user_id": ["u"] * 4 + ["v"] * 4, "item_id": [*"abcd", *"abcd"]}
+    views = {"user_id": ["w", "u", "w", "w"], "item_id": ["a", "b", "c", "nowhere"]}
+    interactions, _ = ad.split_interactions(catalogue, likes, auxiliary=views)
+    assert interactions.user_ids == ("u", "v")
+    assert interactions.auxiliary.toarray().tolist() == [[1, 0, 1, 0]]
+    with pytest.raises(ValueError, match="user_id"):
+        ad.split_interactions(catalogue, likes, auxiliary={"item_id": ["a"]})
+
+
 def test_the_ten_lines_of_the_readme(tmp_path, monkeypatch, capsys):
     (block,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     assert len(block.strip().splitlines()) <= 16

@@ -240,6 +240,20 @@ class TestBadData:
         with pytest.raises(ValueError, match=r"two or more.*Received: at most 1 training"):
             self._fit(planted, train=train)
 
+    def test_auxiliary_interactions_that_are_not_there(self, planted):
+        config = make_config(**QUICK)
+        start = dataclasses.replace(config.start, auxiliary_weight=0.5)
+        config = dataclasses.replace(config, start=start)
+        with pytest.raises(ValueError, match=r"there are none.*Received: auxiliary_weight=0\.5"):
+            self._fit(planted, config)
+        # Both fits read them, and nobody's history has them.
+        result = self._fit(planted, config, auxiliary=planted.test)
+        plain = self._fit(planted)
+        known = planted.interactions.known
+        assert (result.interactions.known != known).nnz == 0
+        moved = result.model.compute_scores(known) - plain.model.compute_scores(known)
+        assert np.abs(moved).max() > 1e-3
+
     def test_another_catalogue(self, planted):
         catalogue = dataclasses.replace(planted.catalogue, item_ids=("only",))
         with pytest.raises(ValueError, match="must have one row per item, 1"):

@@ -92,6 +92,30 @@ def test_ease_side_information_acts_like_more_users():
     np.testing.assert_allclose(side._weights, EASE(5.0).fit(together)._weights, atol=1e-5)
 
 
+def test_auxiliary_interactions_act_like_more_users():
+    known, further = _random(), _random((9, 25), seed=5)
+    together = scipy.sparse.vstack([known, further]).tocsr()
+    for alone, beside in (
+        (EASE(5.0), EASE(5.0, auxiliary=further, auxiliary_weight=1.0)),
+        (ItemKNN(), ItemKNN(auxiliary=further)),
+    ):
+        expected = dataclasses.replace(alone).fit(together).score(known)
+        np.testing.assert_allclose(beside.fit(known).score(known), expected, atol=1e-5)
+        assert json.dumps(beside.hyperparameters) != json.dumps(alone.hyperparameters)
+
+
+def test_where_there_are_auxiliary_interactions_grids_try_them_too():
+    further = _random((9, 25), seed=5)
+    for name in ("item_knn", "ease"):
+        plain = make_candidates(name, 25)
+        both = make_candidates(name, 25, auxiliary=further)
+        assert [each.hyperparameters for each in both[: len(plain)]] == [
+            each.hyperparameters for each in plain
+        ]
+        assert all(each.auxiliary is further for each in both[len(plain) :])
+        assert len(both) in (2 * len(plain), 4 * len(plain))
+
+
 def test_user_exponent_1_counts_every_user_alike():
     gram = compute_user_weighted_gram(_csr([[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]), 1.0)
     np.testing.assert_allclose(np.diag(gram), [0.5, 0.5, 1.0, 0.0])

@@ -66,6 +66,21 @@ def test_report_counts_rows_users_items_and_missing_values(directory):
     assert "3 train + 1 validation + 1 test interactions, 2 users, 4 items" in str(report)
 
 
+def test_auxiliary_interactions_are_optional_and_held_to_the_same_rules(directory):
+    assert "interactions/auxiliary: no such files, and start.auxiliary_weight counts" in get_error(
+        directory, needs_auxiliary=True
+    )
+    train = pd.read_parquet(directory / "interactions/train/data.parquet")
+    further = pd.DataFrame({"user_id": ["new"], "item_id": ["w"]})
+    write(directory, "interactions/auxiliary", further)
+    report = validate_canonical(directory, COLUMNS, needs_auxiliary=True)
+    assert report.num_interactions["auxiliary"] == 1 and "1 auxiliary" in str(report)
+    # What is in another split would tell of it.
+    test = pd.read_parquet(directory / "interactions/test/data.parquet")
+    write(directory, "interactions/auxiliary", pd.concat([train[:0], further, test]))
+    assert "1 pairs of user and item are both in test and in auxiliary" in get_error(directory)
+
+
 def test_several_files_make_one_table(directory):
     more = pd.DataFrame({"user_id": ["c"], "item_id": ["w"]})
     write(directory, "interactions/train", more, "more.parquet")

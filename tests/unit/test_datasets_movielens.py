@@ -20,7 +20,7 @@ from tfx_pipeline.datasets.movielens import (
 )
 from tfx_pipeline.datasets.movielens_source import SOURCE, parse_item, parse_rating
 from tfx_pipeline.datasets.source import load_source
-from tfx_pipeline.datasets.splits import SPLITS, assign_split
+from tfx_pipeline.datasets.splits import AUXILIARY, SPLITS, assign_split
 from tfx_pipeline.datasets.tables import Row
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -92,11 +92,16 @@ def test_tiny_source_gives_the_tables_worked_out_by_hand(data_dir, tmp_path):
         for split, table in interactions.items()
         for row in table
     }
-    # Ratings below 4 are out; of two rows of a pair the first stays; the split is the rule's.
+    # Ratings below 4 are apart; of two rows of a pair the first stays; the split is the rule's.
     expected = {(str(user), "1"): 100 + user for user in range(40)}
     expected |= {(str(user), "3"): 200 + user for user in range(1, 40, 2)}
     assert rows == {pair: (assign_split(*pair), time) for pair, time in expected.items()}
     assert sum(len(table) for table in interactions.values()) == 60
+    auxiliary = load_table(output / "interactions" / AUXILIARY)
+    assert {(row["user_id"], row["item_id"]) for row in auxiliary} == {
+        *((str(user), "2") for user in range(40)),
+        *((str(user), "3") for user in range(0, 40, 2)),
+    }
     counts = collections.Counter(row["item_id"] for row in interactions["train"])
     assert load_table(output / "items") == [
         {
@@ -173,8 +178,8 @@ def test_shards_hold_the_same_rows(data_dir, tmp_path):
 
 
 def test_rating_of_four_counts_and_less_does_not():
-    assert parse_rating(get_row("u", "i", "4", "12.0")) == (("u", "i"), (7, 12))
-    assert parse_rating(get_row("u", "i", "3.9", "12")) is None
+    assert parse_rating(get_row("u", "i", "4", "12.0")) == (("u", "i"), (False, 7, 12))
+    assert parse_rating(get_row("u", "i", "3.9", "12")) == (("u", "i"), (True, 7, 12))
 
 
 @pytest.mark.parametrize("rating", ["", "five", "nan", "6", "0", "-4"])
@@ -223,7 +228,9 @@ def movielens(tmp_path_factory):
 
 def test_real_data_have_the_known_counts(movielens):
     report = validate_canonical(movielens[0], ITEM_COLUMNS)
-    assert report.num_interactions == {"train": 44_385, "validation": 5_485, "test": 5_505}
+    assert report.num_interactions == {
+        "train": 44_385, "validation": 5_485, "test": 5_505, "auxiliary": 44_625
+    }  # fmt: skip
     assert (report.num_users, report.num_items) == (942, 1_682)
     assert sum(report.num_unknown.values()) == 0
     # 1,682 items less the 880 films of the graph that name a company.

@@ -1,5 +1,7 @@
 """Names of bins, and the fingerprints that the cache stands on."""
 
+import re
+
 import pytest
 
 
@@ -87,6 +89,33 @@ def test_interactions_are_paired_by_row(write_pairs):
     torn = write_pairs("torn", [("u", None), (["v", "w"], ["a", "b"]), (None, "a")])
     with pytest.raises(ValueError, match=r"exactly one user_id.*3 of them for 3 interactions"):
         load_interactions(("a", "b"), torn, validation)
+
+
+def test_auxiliary_interactions_are_read_where_there_are_files_of_them(write_pairs):
+    from tfx_pipeline.modules.addrl_catalogue import load_interactions
+
+    files = [write_pairs(name, [("u", name)]) for name in ("a", "b", "c")]
+    assert load_interactions(("a", "b", "c"), *files[:2]).auxiliary is None
+    assert load_interactions(("a", "b", "c"), *files).auxiliary.toarray().tolist() == [[0, 0, 1]]
+
+
+def test_the_trainer_is_told_the_files_of_a_split_that_it_has(tmp_path):
+    from tfx.types import artifact_utils, standard_artifacts
+
+    from tfx_pipeline.components.example_gen import make_interactions_gen
+    from tfx_pipeline.components.trainer import _make_patterns
+
+    examples = standard_artifacts.Examples()
+    examples.uri = str(tmp_path)
+    for auxiliary in (False, True):
+        gen = make_interactions_gen("data", auxiliary)
+        names = re.findall(r'"name": "(\w+)"', gen.exec_properties["input_config"])
+        assert names == ["train", "validation", "test", "auxiliary"][: len(names)]
+        assert len(names) == 3 + auxiliary
+        examples.split_names = artifact_utils.encode_split_names(names)
+        found = _make_patterns([examples], "auxiliary")
+        expected = [f"{tmp_path}/Split-auxiliary/*"]
+        assert found == (expected if auxiliary else [])
 
 
 def test_an_empty_split_is_an_error_that_says_so(write_pairs):

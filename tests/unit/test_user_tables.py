@@ -538,6 +538,44 @@ def test_a_split_that_leaves_a_part_empty_names_the_rule(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_low_ratings_become_auxiliary_interactions_that_tell_nothing_of_the_test(tmp_path):
+    (tmp_path / "goods.csv").write_text("id,price\n1,5\n2,5\n3,5\n")
+    rows = [
+        "ann,1,2021-01-01,5", "ann,2,2021-01-02,2", "ann,3,2021-03-01,1",  # after the cut
+        "bob,1,2021-02-01,4", "bob,3,2021-01-02,3", "bob,2,2021-03-02,5",
+        "cid,1,2021-01-02,1", "cid,1,2021-03-02,5",  # low first, and then an interaction
+        "cid,gone,2021-01-02,1",
+    ]  # fmt: skip
+    (tmp_path / "buys.csv").write_text("user,item,time,stars\n" + "\n".join(rows) + "\n")
+    settings = {
+        "rating": "stars",
+        "min_rating": 4.0,
+        "low_ratings": "auxiliary",
+        "unknown_items": "drop",
+    }
+    options = make_options(
+        tmp_path,
+        settings,
+        split=Split("by_time", "2021-02-01", "2021-03-01"),
+        aggregates={"popularity": Aggregate("count")},
+    )
+    output = tmp_path / "out"
+    assert make_dataset("tables", options=options).write(None, tmp_path, output)
+    found = {
+        split: {(row["user_id"], row["item_id"]) for row in pq.read_table(path).to_pylist()}
+        for split in ("train", "validation", "test", "auxiliary")
+        for path in [output / "interactions" / split]
+    }
+    assert found == {
+        "train": {("ann", "1")},
+        "validation": {("bob", "1")},
+        "test": {("bob", "2"), ("cid", "1")},
+        "auxiliary": {("ann", "2"), ("bob", "3")},
+    }
+    items = {row["item_id"]: row for row in pq.read_table(output / "items").to_pylist()}
+    assert [items[item]["popularity"] for item in "123"] == [[1], [0], [0]]
+
+
 def test_a_data_folder_has_no_use(tmp_path):
     (tmp_path / "buys.csv").write_text(BUYS)
     with pytest.raises(DataError, match="a data folder has no use"):
@@ -554,6 +592,11 @@ OPTIONS = [
         "must name one of dd/mm/yyyy and mm/dd/yyyy",
     ),
     ({"interactions": {"min_rating": 4.0}}, "min_rating needs data.interactions.rating"),
+    (
+        {"interactions": {"rating": "stars", "low_ratings": "auxiliary"}},
+        'low_ratings = "auxiliary" needs data.interactions.min_rating',
+    ),
+    ({"interactions": {"low_ratings": "keep"}}, "low_ratings must be one of drop, auxiliary"),
     ({"interactions": {"duplicates": "sum"}}, "duplicates must be one of first, last, refuse"),
     ({"items": {"columns": {"title": ItemColumn("text")}}}, "has a column of this name already"),
     ({"items": {"columns": {"a": ItemColumn("money")}}}, "data.items.columns.a.kind must be one"),

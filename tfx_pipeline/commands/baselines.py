@@ -16,6 +16,7 @@ from addrl_keras.catalogue import Interactions, binarize, make_interactions
 from tfx_pipeline.commands import workspace
 from tfx_pipeline.commands.errors import CommandError
 from tfx_pipeline.configs import PipelineConfig
+from tfx_pipeline.datasets.splits import AUXILIARY, SPLITS
 from tfx_pipeline.fingerprint import compute_module_fingerprint
 
 # What the model calls the absent and the rare values when an evaluation is sliced by them.
@@ -111,19 +112,15 @@ def _load_content(
 def load_interactions(
     place: workspace.Workspace, item_ids: tuple[str, ...]
 ) -> tuple[Interactions, scipy.sparse.csr_matrix]:
-    """Loads train and validation, and the test matrix over the same users and items.
+    """Loads what is fitted on, and the test matrix over the same users and items.
 
     Users that occur in test alone have no history and do not count, by the protocol; nor do items
     outside the catalogue. `components/evaluation_rows.py` has the same rule.
     """
-    train, validation, test = (
-        tuple(np.array(column, dtype=object) for column in (table["user_id"], table["item_id"]))
-        for table in (
-            _load_table(place, f"interactions/{split}", ["user_id", "item_id"])
-            for split in ("train", "validation", "test")
-        )
-    )
-    interactions, _ = make_interactions(item_ids, train, validation)
+    train, validation, test = (_load_pairs(place, split) for split in SPLITS)
+    has_auxiliary = (place.data / "interactions" / AUXILIARY).is_dir()
+    auxiliary = _load_pairs(place, AUXILIARY) if has_auxiliary else None
+    interactions, _ = make_interactions(item_ids, train, validation, auxiliary)
     has_history = interactions.known.getnnz(axis=1) > 0
     users = {user: i for i, user in enumerate(interactions.user_ids) if has_history[i]}
     items = {item: i for i, item in enumerate(item_ids)}
@@ -136,6 +133,11 @@ def load_interactions(
     ones = np.ones(len(rows), np.float32)
     matrix = scipy.sparse.csr_matrix((ones, (rows, columns)), shape=interactions.train.shape)
     return interactions, binarize(matrix)
+
+
+def _load_pairs(place: workspace.Workspace, split: str) -> tuple[np.ndarray, np.ndarray]:
+    table = _load_table(place, f"interactions/{split}", ["user_id", "item_id"])
+    return np.array(table["user_id"], object), np.array(table["item_id"], object)
 
 
 def load_item_ids(place: workspace.Workspace) -> tuple[str, ...]:

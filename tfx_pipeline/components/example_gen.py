@@ -13,7 +13,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import standard_component_specs
 
 from tfx_pipeline.datasets.canonical import INTERACTIONS_PATTERN, ITEMS_PATTERN
-from tfx_pipeline.datasets.splits import SPLITS
+from tfx_pipeline.datasets.splits import AUXILIARY, SPLITS
 from tfx_pipeline.examples import make_example
 from tfx_pipeline.fingerprint import compute_module_fingerprint
 
@@ -46,16 +46,18 @@ class ParquetExampleGen(FileBasedExampleGen):
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(ParquetExecutor)
 
 
-def make_interactions_gen(data_dir: str) -> ParquetExampleGen:
+def make_interactions_gen(data_dir: str, auxiliary: bool = False) -> ParquetExampleGen:
     """Make the ExampleGen of the interactions, with the splits of the canonical form.
 
     Args:
         data_dir: Canonical directory.
+        auxiliary: Whether to read the auxiliary interactions too.
 
     Returns:
         The component `InteractionsGen`.
     """
-    patterns = {split: INTERACTIONS_PATTERN.format(split=split) for split in SPLITS}
+    splits = (*SPLITS, AUXILIARY) if auxiliary else SPLITS
+    patterns = {split: INTERACTIONS_PATTERN.format(split=split) for split in splits}
     return _make_example_gen(data_dir, patterns).with_id("InteractionsGen")
 
 

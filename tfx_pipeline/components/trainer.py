@@ -18,6 +18,7 @@ from tfx.types.component_spec import ChannelParameter
 from tfx.utils import io_utils, json_utils
 
 from tfx_pipeline.components.example_gen import ITEMS_SPLIT
+from tfx_pipeline.datasets.splits import AUXILIARY
 
 ITEMS = "items"
 VECTORS = "vectors"
@@ -42,12 +43,14 @@ class CatalogueFnArgs:
     Attributes:
         base: TFX's own arguments; `train_files` are those of train, `eval_files` of validation.
         item_files: Patterns of the transformed items.
+        auxiliary_files: Patterns of the auxiliary interactions; none where they are not read.
         vector_files: Patterns of the items' vectors; none where no modality has vectors.
         encoders: By modality the hash of the encoder that its vectors come from.
     """
 
     base: fn_args_utils.FnArgs
     item_files: list[str]
+    auxiliary_files: list[str]
     vector_files: list[str]
     encoders: dict[str, str]
 
@@ -66,8 +69,13 @@ class CatalogueExecutor(executor.GenericExecutor):
         encoders: dict[str, str] = {}
         for artifact in vectors:
             encoders |= json.loads(artifact.get_string_custom_property(ENCODERS_PROPERTY) or "{}")
+        interactions = input_dict[standard_component_specs.EXAMPLES_KEY]
         return CatalogueFnArgs(
-            base, _make_patterns(input_dict[ITEMS]), _make_patterns(vectors), encoders
+            base,
+            _make_patterns(input_dict[ITEMS], ITEMS_SPLIT),
+            _make_patterns(interactions, AUXILIARY),
+            _make_patterns(vectors, ITEMS_SPLIT),
+            encoders,
         )
 
 
@@ -92,7 +100,8 @@ class CatalogueTrainer(base_component.BaseComponent):
         """Make the component.
 
         Args:
-            interactions: Examples with the splits `train` and `validation`.
+            interactions: Examples with the splits `train` and `validation`; `auxiliary` if it is
+                to be read.
             items: Transformed examples with the split `catalogue`.
             transform_graph: The graph that transformed the items.
             run_fn: Dotted path of the function that trains. TFX would pack a module *file* into a
@@ -116,8 +125,10 @@ class CatalogueTrainer(base_component.BaseComponent):
         super().__init__(spec=spec)
 
 
-def _make_patterns(artifacts: list[types.Artifact]) -> list[str]:
-    if not artifacts:
-        return []
-    uris = artifact_utils.get_split_uris(artifacts, ITEMS_SPLIT)
+def _make_patterns(artifacts: list[types.Artifact], split: str) -> list[str]:
+    """Make the patterns of a split's files, none where no artifact has the split."""
+    having = [
+        each for each in artifacts if split in artifact_utils.decode_split_names(each.split_names)
+    ]
+    uris = artifact_utils.get_split_uris(having, split)
     return [io_utils.all_files_pattern(uri) for uri in uris]

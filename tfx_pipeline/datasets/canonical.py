@@ -1,6 +1,6 @@
 """The canonical form: the two tables that the pipeline reads, and the check of their soundness.
 
-    DIR/interactions/{train,validation,test}/*.parquet
+    DIR/interactions/{train,validation,test,auxiliary}/*.parquet (auxiliary is optional)
         user_id string, item_id string, timestamp int64 (optional), weight float (optional)
     DIR/items/*.parquet
         item_id string, title string, and the columns named as attributes or modalities
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from tfx_pipeline.datasets import checks
 from tfx_pipeline.datasets.errors import DataError
-from tfx_pipeline.datasets.splits import SPLITS
+from tfx_pipeline.datasets.splits import AUXILIARY, SPLITS
 
 ITEMS_PATTERN = "items/*.parquet"
 INTERACTIONS_PATTERN = "interactions/{split}/*.parquet"
@@ -46,8 +46,8 @@ class CanonicalReport:
     """What was found in a sound canonical directory.
 
     Attributes:
-        num_interactions: Number of rows of each split.
-        num_users: Number of different users over all splits.
+        num_interactions: Number of rows of each split, and of the auxiliary one if there is one.
+        num_users: Number of different users over train, validation and test.
         num_items: Number of items of the catalogue.
         num_unknown: Number of interactions of each split whose item is not in the catalogue.
         num_missing: Number of items without a value, for each column that was asked for.
@@ -152,6 +152,7 @@ def validate_canonical(
     directory: str | pathlib.Path,
     columns: Mapping[str, str | Collection[str]] | None = None,
     max_unknown_share: float = 0.05,
+    needs_auxiliary: bool = False,
 ) -> CanonicalReport:
     """Validate that a directory holds the canonical form, and describe it.
 
@@ -165,6 +166,8 @@ def validate_canonical(
         max_unknown_share: Largest share of a split's interactions that may name an item outside
             the catalogue. Such rows are common when a catalogue moves on; many of them mean that
             the two tables do not belong together.
+        needs_auxiliary: Whether there must be auxiliary interactions; where there are some, they
+            are checked in any case.
 
     Returns:
         The counts.
@@ -182,6 +185,12 @@ def validate_canonical(
     wanted = {"item_id": "string", "title": "string", **(columns or {})}
     problems: list[str] = []
     items = checks.load_columns(directory, ITEMS_PATTERN, wanted, {}, problems)
+    has_auxiliary = any(directory.glob(INTERACTIONS_PATTERN.format(split=AUXILIARY)))
+    if needs_auxiliary and not has_auxiliary:
+        problems.append(
+            f"interactions/{AUXILIARY}: no such files, and start.auxiliary_weight counts what "
+            "should be in them. Write them, or set the weight to 0."
+        )
     interactions = {
         split: checks.load_columns(
             directory,
@@ -190,7 +199,7 @@ def validate_canonical(
             _OPTIONAL_COLUMNS,
             problems,
         )
-        for split in SPLITS
+        for split in (*SPLITS, *([AUXILIARY] if has_auxiliary else []))
     }
     # Contents are looked at only where the form is right: else one mistake is reported ten times.
     _raise_if_any(directory, problems)
@@ -204,7 +213,9 @@ def validate_canonical(
     _raise_if_any(directory, problems)
     return CanonicalReport(
         num_interactions={split: table.num_rows for split, table in interactions.items()},
-        num_users=len(pc.unique(pa.concat_tables(interactions.values())["user_id"])),
+        num_users=len(
+            pc.unique(pa.concat_tables([interactions[split] for split in SPLITS])["user_id"])
+        ),
         num_items=items.num_rows,
         num_unknown=unknown,
         num_missing={

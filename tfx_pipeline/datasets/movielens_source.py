@@ -39,14 +39,14 @@ _NULL_WORDS = NULL_WORDS["movielens"]
 _FILM_RELATION = "film.film."
 
 
-def parse_rating(row: Row) -> tuple[tuple[str, str], tuple[int, int]] | None:
+def parse_rating(row: Row) -> tuple[tuple[str, str], tuple[bool, int, int]]:
     """Parse a row of `ml-100k.inter`.
 
     Args:
         row: The row.
 
     Returns:
-        The pair (user, item) and (line, timestamp in seconds), or None for a rating below 4.
+        The pair (user, item) and (whether the rating is below 4, line, timestamp in seconds).
 
     Raises:
         DataError: If the rating or the time is not a number, or an id is empty.
@@ -64,7 +64,7 @@ def parse_rating(row: Row) -> tuple[tuple[str, str], tuple[int, int]] | None:
         seconds = int(float(timestamp))
     except (ValueError, OverflowError):
         raise row.error("the timestamp is not a number of seconds", timestamp) from None
-    return ((user_id, item_id), (row.line, seconds)) if value >= _MINIMUM_RATING else None
+    return (user_id, item_id), (value < _MINIMUM_RATING, row.line, seconds)
 
 
 def parse_item(row: Row) -> dict[str, Any]:

@@ -7,6 +7,9 @@ split, and every machine agrees without exchanging a file.
 import hashlib
 
 SPLITS = ("train", "validation", "test")
+# Beside them, where the data have it: weaker signs, such as ratings below the bar or views, which
+# training may read. No pair of it is in another split, so it says nothing of validation and test.
+AUXILIARY = "auxiliary"
 
 NUM_BUCKETS = 10
 _TEST_BUCKET = 0

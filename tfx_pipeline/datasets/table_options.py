@@ -63,6 +63,9 @@ class InteractionsTable:
         time_formats: Formats of the times, out of `TIME_FORMATS`; each value must have one of them.
         rating: Column of a rating, for `min_rating`; empty for none.
         min_rating: Smallest rating that makes an interaction.
+        low_ratings: What a lower rating leads to: `drop`, or `auxiliary`, an interaction that
+            `start.auxiliary_weight` may count, but which is nobody's history; of a split by time,
+            those from before validation.
         weight: Column of a weight such as a quantity, added up over a pair's rows, but for those
             of a later part of a split by time; empty for none.
         decimal: Decimal mark of the numbers in this table, `.` or `,`.
@@ -81,6 +84,7 @@ class InteractionsTable:
     time_formats: tuple[str, ...] = ("iso",)
     rating: str = ""
     min_rating: float = float("-inf")
+    low_ratings: str = "drop"
     weight: str = ""
     decimal: str = "."
     duplicates: str = "first"
@@ -111,12 +115,23 @@ class InteractionsTable:
                 "data.interactions.min_rating needs data.interactions.rating, the column of the "
                 f"ratings. Received: min_rating={self.min_rating:g} and no rating"
             )
+        validate_choice("data.interactions.low_ratings", self.low_ratings, ("drop", "auxiliary"))
+        if self.keeps_low_ratings and self.min_rating == float("-inf"):
+            raise DataError(
+                'data.interactions.low_ratings = "auxiliary" needs data.interactions.min_rating, '
+                "below which a rating is low. Received: no min_rating"
+            )
         validate_choice("data.interactions.decimal", self.decimal, (".", ","))
         validate_choice(
             "data.interactions.duplicates", self.duplicates, ("first", "last", "refuse")
         )
         validate_choice("data.interactions.missing", self.missing, ("refuse", "drop"))
         validate_choice("data.interactions.unknown_items", self.unknown_items, ("keep", "drop"))
+
+    @property
+    def keeps_low_ratings(self) -> bool:
+        """Whether ratings below `min_rating` become auxiliary interactions."""
+        return self.low_ratings == "auxiliary"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from apache_beam.metrics import Metrics
+from apache_beam.pvalue import TaggedOutput
 
 from tfx_pipeline.datasets import table_values
 from tfx_pipeline.datasets.errors import DataError
+from tfx_pipeline.datasets.splits import AUXILIARY
 from tfx_pipeline.datasets.table_files import Place, load_rows
 from tfx_pipeline.datasets.table_options import (
     InteractionsTable,
@@ -31,7 +33,8 @@ def read_interactions(path: str, tables: TableOptions) -> Iterator[tuple[Any, An
         tables: The options.
 
     Yields:
-        `((user_id, item_id), (place, timestamp, weight, values))`.
+        `((user_id, item_id), (place, timestamp, weight, values))`; of low ratings, where they are
+        kept, as the tagged output `AUXILIARY`.
 
     Raises:
         DataError: If a value cannot be read, or is missing where that is refused.
@@ -58,9 +61,13 @@ def read_interactions(path: str, tables: TableOptions) -> Iterator[tuple[Any, An
         missing = [name for name, value in needed.items() if value is None]
         if missing:
             _leave_out(place, given, missing[0], "data.interactions.missing", table.missing)
-        elif rating is None or rating >= table.min_rating:
-            numbers = tuple(_parse_number(place, given, name, table.decimal) for name in extra)
-            yield (user, item), (tuple(place), moment, weight, numbers)
+            continue
+        is_low = rating is not None and rating < table.min_rating
+        if is_low and not table.keeps_low_ratings:
+            continue
+        numbers = tuple(_parse_number(place, given, name, table.decimal) for name in extra)
+        pair = (user, item), (tuple(place), moment, weight, numbers)
+        yield TaggedOutput(AUXILIARY, pair) if is_low else pair
 
 
 def read_items(

@@ -17,6 +17,7 @@ from apache_beam.metrics import Metrics
 
 from tfx_pipeline.datasets import canonical, staging, writing
 from tfx_pipeline.datasets.errors import DataError
+from tfx_pipeline.datasets.splits import AUXILIARY
 from tfx_pipeline.datasets.table_aggregates import AttachAggregates
 from tfx_pipeline.datasets.table_files import FileInfo, list_files, list_tree
 from tfx_pipeline.datasets.table_options import TableOptions
@@ -30,7 +31,7 @@ from tfx_pipeline.datasets.table_rows import (
 )
 from tfx_pipeline.datasets.table_splits import AssignSplits
 
-ADAPTER_VERSION = 2
+ADAPTER_VERSION = 3
 
 _SHARD_BYTES = 256 << 20
 
@@ -121,6 +122,7 @@ class UserTables:
                     ),
                     canonical.make_items_schema(self.options.columns),
                     1 + size // _SHARD_BYTES,
+                    self.options.interactions.keeps_low_ratings,
                 )
             )
         for name, count in _load_counters(pipeline.result).items():
@@ -128,7 +130,10 @@ class UserTables:
         # How many unknown items are too many is the gate's to say, after this.
         try:
             report = canonical.validate_canonical(
-                folder, self.options.columns, max_unknown_share=1.0
+                folder,
+                self.options.columns,
+                max_unknown_share=1.0,
+                needs_auxiliary=self.options.interactions.keeps_low_ratings,
             )
         except DataError as error:
             raise DataError(
@@ -143,6 +148,8 @@ def make_interactions(
 ) -> beam.PCollection:
     """Make the interactions: one per pair, each with its split.
 
+    A pair with a low rating beside one that makes an interaction is an interaction.
+
     Args:
         pipeline: The pipeline to read in.
         paths: The files.
@@ -153,23 +160,30 @@ def make_interactions(
         PCollection of (split, row, values): `values` has for each source row of the pair that
         counts the columns that the aggregates name.
     """
-    rows = (
+    read = (
         pipeline
         | "InteractionFiles" >> beam.Create(paths)
-        | "ReadInteractions" >> beam.FlatMap(read_interactions, tables)
-        | "GroupPair" >> beam.GroupByKey()
-        | "MergePair" >> beam.Map(merge_pair, tables.interactions, tables.split)
+        | "ReadInteractions"
+        >> beam.FlatMap(read_interactions, tables).with_outputs(AUXILIARY, main="taken")
     )
-    if tables.interactions.unknown_items == "drop":
-        rows = (
-            {
-                "rows": rows | "KeyByItem" >> beam.Map(lambda pair: (pair[0]["item_id"], pair)),
-                "items": items | "ItemIds" >> beam.Map(lambda item: (item["item_id"], None)),
-            }
-            | "JoinCatalogue" >> beam.CoGroupByKey()
-            | "DropUnknown" >> beam.FlatMapTuple(_drop_unknown)
-        )
-    return rows | AssignSplits(tables.split)
+    taken = read.taken | "Taken" >> _MergePairs(tables, items)
+    rows = taken | AssignSplits(tables.split)
+    if not tables.interactions.keeps_low_ratings:
+        return rows
+    low = read[AUXILIARY] | "Low" >> _MergePairs(tables, items)
+    if tables.split.rule == "by_time":
+        start = tables.split.cuts[0]
+        low |= "BeforeValidation" >> beam.Filter(lambda pair: pair[0]["timestamp"] < start)
+    auxiliary = (
+        {
+            "low": low | "LowByPair" >> beam.Map(_key_by_pair),
+            "taken": taken | "TakenByPair" >> beam.Map(_key_by_pair),
+        }
+        | "JoinPairs" >> beam.CoGroupByKey()
+        | "LowAlone" >> beam.FlatMapTuple(lambda _, of: [] if list(of["taken"]) else of["low"])
+        | "Auxiliary" >> beam.MapTuple(lambda row, values: (AUXILIARY, row, values))
+    )
+    return (rows, auxiliary) | "WithAuxiliary" >> beam.Flatten()
 
 
 def make_items(
@@ -203,6 +217,30 @@ def make_items(
         | "GroupItem" >> beam.GroupByKey()
         | "MergeItem" >> beam.Map(merge_item, tables.items)
     )
+
+
+@beam.ptransform_fn
+def _MergePairs(rows, tables: TableOptions, items: beam.PCollection):  # noqa: N802
+    """From what `read_interactions` yields to (row, values), one a pair of user and item."""
+    merged = (
+        rows
+        | "GroupPair" >> beam.GroupByKey()
+        | "MergePair" >> beam.Map(merge_pair, tables.interactions, tables.split)
+    )
+    if tables.interactions.unknown_items != "drop":
+        return merged
+    return (
+        {
+            "rows": merged | "KeyByItem" >> beam.Map(lambda pair: (pair[0]["item_id"], pair)),
+            "items": items | "ItemIds" >> beam.Map(lambda item: (item["item_id"], None)),
+        }
+        | "JoinCatalogue" >> beam.CoGroupByKey()
+        | "DropUnknown" >> beam.FlatMapTuple(_drop_unknown)
+    )
+
+
+def _key_by_pair(pair: tuple[dict[str, Any], Any]) -> tuple[tuple[str, str], Any]:
+    return (pair[0]["user_id"], pair[0]["item_id"]), pair
 
 
 def _drop_unknown(item_id: str, groups: Mapping[str, Iterable[Any]]) -> list[Any]:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from tfx_pipeline.datasets import canonical
-from tfx_pipeline.datasets.splits import SPLITS
+from tfx_pipeline.datasets.splits import AUXILIARY, SPLITS
 
 # By its full name: Beam's `DirectRunner` first tries to fetch a Prism binary from the network, and
 # runs on whichever of its runners then works.
@@ -47,6 +47,7 @@ def write_canonical(
     num_shards: int = 1,
     beam_args: Iterable[str] = (),
     timestamp: bool = True,
+    auxiliary: bool = False,
 ) -> canonical.CanonicalReport:
     """Write both tables of the canonical form with a pipeline of their own, and validate them.
 
@@ -60,6 +61,7 @@ def write_canonical(
         num_shards: Number of files of the items and of each split.
         beam_args: Options of the Beam pipeline.
         timestamp: Whether the interactions have times.
+        auxiliary: Whether there are auxiliary interactions among them.
 
     Returns:
         The counts of what was written.
@@ -75,8 +77,9 @@ def write_canonical(
             canonical.make_interactions_schema(timestamp),
             canonical.make_items_schema(columns),
             num_shards,
+            auxiliary,
         )
-    return canonical.validate_canonical(directory, columns)
+    return canonical.validate_canonical(directory, columns, needs_auxiliary=auxiliary)
 
 
 def compute_shard(key: tuple[str, ...], num_shards: int) -> int:
@@ -143,24 +146,32 @@ def AttachColumn(items, values, column):  # noqa: N802
 
 @beam.ptransform_fn
 def WriteCanonical(  # noqa: N802
-    interactions, items, directory, interactions_schema, items_schema, num_shards=1
+    interactions,
+    items,
+    directory,
+    interactions_schema,
+    items_schema,
+    num_shards=1,
+    auxiliary=False,
 ):
     """Write both tables of the canonical form.
 
     Args:
-        interactions: PCollection of (split, row), split being one of `SPLITS` and rows being
-            dictionaries with the columns of `interactions_schema`.
+        interactions: PCollection of (split, row), split being one of `SPLITS`, or `AUXILIARY`, and
+            rows being dictionaries with the columns of `interactions_schema`.
         items: PCollection of dictionaries with the columns of `items_schema`.
         directory: Directory to write into.
         interactions_schema: Arrow schema of the interactions.
         items_schema: Arrow schema of the items.
         num_shards: Number of files of the items and of each split.
+        auxiliary: Whether there is an auxiliary split.
 
     Returns:
         PCollection of (path, number of rows).
     """
     directory = pathlib.Path(directory)
-    by_split = interactions | "BySplit" >> beam.Partition(_get_split_index, len(SPLITS))
+    splits = (*SPLITS, AUXILIARY) if auxiliary else SPLITS
+    by_split = interactions | "BySplit" >> beam.Partition(_get_split_index, len(splits))
     written = [
         rows
         | f"Row_{split}" >> beam.Map(lambda pair: pair[1])
@@ -171,7 +182,7 @@ def WriteCanonical(  # noqa: N802
             ("user_id", "item_id"),
             num_shards,
         )
-        for split, rows in zip(SPLITS, by_split, strict=True)
+        for split, rows in zip(splits, by_split, strict=True)
     ]
     written.append(
         items
@@ -209,8 +220,7 @@ def WriteTable(rows, directory, schema, key, num_shards=1):  # noqa: N802
 
 
 def _get_split_index(pair: tuple[str, Any], num_splits: int) -> int:
-    del num_splits
-    return SPLITS.index(pair[0])
+    return (*SPLITS, AUXILIARY)[:num_splits].index(pair[0])
 
 
 def _set_popularity(joined: tuple[str, Mapping[str, Iterable[Any]]]) -> list[dict[str, Any]]:

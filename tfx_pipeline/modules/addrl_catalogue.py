@@ -135,15 +135,19 @@ def load_items(
 
 
 def load_interactions(
-    item_ids: tuple[str, ...], train: Sequence[str], validation: Sequence[str]
+    item_ids: tuple[str, ...],
+    train: Sequence[str],
+    validation: Sequence[str],
+    auxiliary: Sequence[str] = (),
 ) -> Interactions:
-    """Load the interactions of training and validation.
+    """Load the interactions of training and validation, and the auxiliary ones.
 
     Args:
         item_ids: Ids of the catalogue. Interactions with other items are left out and counted in
             the log.
         train: Patterns of the files of raw training examples.
         validation: Likewise of validation.
+        auxiliary: Likewise of the auxiliary interactions; none where there are none.
 
     Returns:
         The validated interactions.
@@ -153,7 +157,7 @@ def load_interactions(
     """
     spec = {name: tf.io.VarLenFeature(tf.string) for name in ("user_id", "item_id")}
     pairs = []
-    for patterns in (train, validation):
+    for patterns in filter(None, (train, validation, auxiliary)):
         columns = load_columns(patterns, spec)
         _validate_pairs(columns, patterns)
         pairs.append(tuple(_decode(columns[name][1]) for name in ("user_id", "item_id")))

@@ -28,7 +28,7 @@ def run_fn(fn_args: Any) -> None:
     """Fit a model, export it, and record in the export warm-up requests and what new items need.
 
     Args:
-        fn_args: TFX's FnArgs with `item_files`, `vector_files` and `encoders`
+        fn_args: TFX's FnArgs with `item_files`, `auxiliary_files`, `vector_files` and `encoders`
             (`components/trainer.py`). `custom_config` has the model's configuration as `model`,
             `warmup_requests`, and the names `preset` and `dataset`.
     """
@@ -36,7 +36,9 @@ def run_fn(fn_args: Any) -> None:
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
     items = load_items(config, transform_output, fn_args.item_files, fn_args.vector_files)
     catalogue = items.catalogue
-    interactions = load_interactions(catalogue.item_ids, fn_args.train_files, fn_args.eval_files)
+    interactions = load_interactions(
+        catalogue.item_ids, fn_args.train_files, fn_args.eval_files, fn_args.auxiliary_files
+    )
     os.makedirs(fn_args.model_run_dir, exist_ok=True)
     result = training.fit(
         config, catalogue, interactions, progress=_tell, log_dir=fn_args.model_run_dir

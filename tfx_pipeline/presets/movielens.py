@@ -26,10 +26,12 @@ def movielens() -> PipelineConfig:
         attributes=ATTRIBUTES,
         modalities=MODALITIES,
         start=StartConfig(
-            blend=(("ease", 1.0), ("spectral", 0.2)),
-            ease_lambda=45.0,
-            user_exponent=0.4,
-            side_information=(("genre", 5.0), ("title", 2.0), ("studio", 1.0)),
+            blend=(("ease", 1.0), ("spectral", 0.15)),
+            ease_lambda=90.0,
+            user_exponent=0.3,
+            side_information=(("genre", 3.0), ("title", 1.2), ("studio", 0.6)),
+            # Ratings below 4.
+            auxiliary_weight=0.75,
             spectral_rank=64,
         ),
         model=ModelConfig(residual_dim=512, memory_size=128),

@@ -61,6 +61,7 @@ def _render_data(proposal: Proposal) -> str:
         "time_formats": "formats that occur in it",
         "rating": "column of a rating",
         "min_rating": "smallest rating that makes an interaction",
+        "low_ratings": 'lower ones: "drop", or "auxiliary" for start.auxiliary_weight to count',
         "weight": "column of a quantity; kept with each pair",
         "decimal": 'decimal mark of numbers, "." or ","',
         "duplicates": 'of a repeated pair the "first" or "last" row counts; or "refuse"',
@@ -69,6 +70,7 @@ def _render_data(proposal: Proposal) -> str:
     }
     hidden = {name for name in plain if table[name] in ("", float("-inf"))}
     hidden |= set() if options.interactions.time else {"time_formats"}
+    hidden |= {"low_ratings"} if "min_rating" in hidden else set()
     hidden |= set() if options.interactions.decimal != "." else {"decimal"}
     text = _section("data.interactions", "Who took what.")
     text += _lines({key: table[key] for key in plain if key not in hidden}, plain)
