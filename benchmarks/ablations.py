@@ -9,11 +9,11 @@ import numpy as np
 import scipy.sparse
 
 from addrl_keras.catalogue import AttributeValues, Catalogue
-from addrl_keras.config import EASE, Config
+from addrl_keras.config import EASE, Config, LossConfig
 from benchmarks.fitted import Data
 
 Variant = tuple[Config, Catalogue]
-CHUNK_DIMS = (8, 16, 64)
+CHUNK_DIMS = (8, 16, 32, 64)
 BINS = (5, 10, 20)
 
 
@@ -35,8 +35,10 @@ def make_ablations(data: Data) -> dict[str, Variant]:
 
 def _change(config: Config) -> dict[str, Config]:
     """Returns the variants that leave the catalogue as it is."""
+    papers = LossConfig()
     variants = {
         "no_intra_inter": _set(config, "losses", intra=0.0, inter=0.0),
+        "intra_inter": _set(config, "losses", intra=papers.intra, inter=papers.inter),
         "no_value_heads": _set(config, "losses", value=0.0),
         "no_attribute_terms": _set(config, "losses", intra=0.0, inter=0.0, value=0.0),
         "uniform_fusion": _set(config, "model", fusion="uniform"),
@@ -61,7 +63,10 @@ def _change(config: Config) -> dict[str, Config]:
     if len(config.attributes) > 1:
         for name in config.attribute_names:
             variants[f"without_{name}"] = leave_out(config, name)
-    return variants
+    # Added one by one, in their order; without one there is no model.
+    for count in range(1, len(config.attributes)):
+        variants[f"attributes_{count}"] = leave_out(config, *config.attribute_names[count:])
+    return {name: changed for name, changed in variants.items() if changed != config}
 
 
 def leave_out(config: Config, *names: str) -> Config:

@@ -20,10 +20,11 @@ import scipy.sparse
 import scipy.sparse.linalg
 
 from addrl_keras.catalogue import AttributeValues, Catalogue, normalize_rows
-from addrl_keras.config import MEMORY, Config
-from addrl_keras.metrics.disentanglement import compute_dci
+from addrl_keras.config import MEMORY, RESIDUAL, Config, LossConfig
+from addrl_keras.metrics.disentanglement import compute_dci, split_items
 from addrl_keras.probing import (
     Chunks,
+    Labels,
     compute_floor,
     compute_majorities,
     get_chunks,
@@ -31,20 +32,28 @@ from addrl_keras.probing import (
     probe_all,
 )
 from addrl_keras.watching import get_single_labels
-from benchmarks.fitted import Data, clear_rows, load_data, make_parser
+from benchmarks.fitted import Data, K, clear_rows, load_data, make_parser
 from benchmarks.provenance import make_provenance, write_result
 
 SEEDS = (0, 1, 2)
 HIDDEN = 0.3
 _TREES = 50
+# Of the boosted trees; and the values above which an attribute is left to the other probes.
+_ROUNDS, _MOST_TREES = 20, 80
+# Passes of gradient training that are looked at.
+EPOCHS = 5
+PAPER_EPOCHS = 30
+_TERMS = ("intra", "inter", "value")
 
 
 def measure(preset: str, data: Data, seeds: tuple[int, ...]) -> dict[str, Any]:
     """Measures one preset.
 
     Returns:
-        `majority` and `floor`, of the labels alone; by system the probes, DCI and recall; and
-        `hidden`, what is told of items whose values are hidden.
+        `majority` and `floor`, of the labels alone; by system the probes, DCI and recall;
+        `hidden`, what is told of items whose values are hidden; and with the first seed
+        `not_linear`, of the default by probes that are not, and `training`, what gradient steps
+        change.
     """
     labels = get_labels(data.config, data.catalogue)
     found: dict[str, Any] = {
@@ -54,9 +63,12 @@ def measure(preset: str, data: Data, seeds: tuple[int, ...]) -> dict[str, Any]:
         "floor": compute_floor(labels),
         "systems": {},
         "hidden": {},
+        "losses": name_default(data.config),
     }
     for seed in seeds:
-        for name, make in make_systems(data).items():
+        for name, make in make_systems(preset, data).items():
+            if name == "paper" and seed != seeds[0]:
+                continue
             chunks, recall = make(seed)
             row = {
                 "seed": seed,
@@ -66,27 +78,39 @@ def measure(preset: str, data: Data, seeds: tuple[int, ...]) -> dict[str, Any]:
                 },
             }
             row["dci"] = measure_dci(chunks, labels, seed)
+            if name == "default" and seed == seeds[0]:
+                found["not_linear"] = probe_not_linearly(chunks, labels, seed)
+                print(f"{preset} not linear: {found['not_linear']}", flush=True)
             found["systems"].setdefault(name, []).append(row)
             print(f"{preset} {name} seed {seed}: {_word(row)}", flush=True)
         for name, config in make_losses(data.config).items():
             told = probe_hidden(config, data.catalogue, seed)
             found["hidden"].setdefault(name, []).append({"seed": seed, **told})
             print(f"{preset} hidden {name} seed {seed}: {told}", flush=True)
+        if seed == seeds[0]:
+            found["training"] = measure_training(data, labels, seed)
+            print(f"{preset} training: {found['training']}", flush=True)
         best = probe_content(data.config, data.catalogue, seed)
         found["hidden"].setdefault("probe_on_all_content", []).append({"seed": seed, **best})
         print(f"{preset} hidden, probe on all content, seed {seed}: {best}", flush=True)
     return found
 
 
-def make_systems(data: Data) -> dict[str, Callable[[int], tuple[Chunks, float | None]]]:
+def make_systems(
+    preset: str, data: Data
+) -> dict[str, Callable[[int], tuple[Chunks, float | None]]]:
     """Makes what is probed: from a seed to the items' chunks by name, and Recall@20 on test.
 
     Returns:
-        `default`; `start`, before the first gradient step; `untrained`, the same architecture with
-        random weights; and cut into chunks of the same widths at random: `rotated`, the default's
-        vectors after a rotation, which keeps every score, `svd` of the interactions, and `noise`.
+        `default`; `paper`, the paper's recipe after `PAPER_EPOCHS` passes over train, where there
+        is a preset of it; `start`, before the first gradient step; `untrained`, the same
+        architecture with random weights; and cut into chunks of the same widths at random:
+        `rotated`, the default's vectors after a rotation, which keeps every score, `svd` of the
+        interactions, and `noise`.
     """
     from addrl_keras import fit
+    from tfx_pipeline.configs import get_preset
+    from tfx_pipeline.presets import PRESETS
 
     def fit_own(config: Config, seed: int) -> Any:
         training = dataclasses.replace(config.training, seed=seed, hold_users=0)
@@ -106,6 +130,12 @@ def make_systems(data: Data) -> dict[str, Callable[[int], tuple[Chunks, float | 
         fitted.clear()
         fitted[seed] = fit_own(data.config, seed)
         return get_chunks(fitted[seed].model), score(fitted[seed])
+
+    def paper(seed: int) -> tuple[Chunks, float | None]:
+        config = get_preset(f"{preset}-paper").model
+        training = dataclasses.replace(config.training, epochs=PAPER_EPOCHS, refit=False)
+        result = fit_own(dataclasses.replace(config, training=training), seed)
+        return get_chunks(result.model), score(result)
 
     def start(seed: int) -> tuple[Chunks, float | None]:
         training = dataclasses.replace(data.config.training, epochs=0)
@@ -153,12 +183,97 @@ def make_systems(data: Data) -> dict[str, Callable[[int], tuple[Chunks, float | 
 
     return {
         "default": own,
+        **({"paper": paper} if f"{preset}-paper" in PRESETS else {}),
         "start": start,
         "rotated": shuffled,
         "svd": svd,
         "untrained": untrained,
         "noise": noise,
     }
+
+
+def probe_not_linearly(chunks: Chunks, labels: Labels, seed: int) -> dict[str, Any]:
+    """Reads every attribute from every chunk by a small network, and by boosted trees.
+
+    Both see the items that the linear probe sees, and are judged on those that it is judged on.
+
+    Returns:
+        By probe, chunk and attribute the accuracy; of trees only attributes of few values, as there
+        is a tree a value in every round.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    probes: dict[str, tuple[Any, float]] = {
+        "network": (MLPClassifier((64,), early_stopping=True, random_state=seed), float("inf")),
+        "trees": (
+            HistGradientBoostingClassifier(
+                max_iter=_ROUNDS, max_leaf_nodes=15, random_state=seed, early_stopping=False
+            ),
+            _MOST_TREES,
+        ),
+    }
+    found: dict[str, Any] = {name: {} for name in probes}
+    for name, (probe, most) in probes.items():
+        for chunk, vectors in chunks.items():
+            told = {}
+            for attribute, values in labels.items():
+                fitted, rest = split_items(values, seed)
+                if len(np.unique(values[fitted])) > most:
+                    continue
+                pipeline = make_pipeline(StandardScaler(), probe).fit(
+                    vectors[fitted], values[fitted]
+                )
+                told[attribute] = round(float(pipeline.score(vectors[rest], values[rest])), 4)
+            found[name][chunk] = told
+    return found
+
+
+def measure_training(data: Data, labels: Labels, seed: int) -> list[dict[str, Any]]:
+    """Trains by gradient whatever validation says, and probes after every epoch.
+
+    Returns:
+        A row an epoch, the start being the first: `own`, the probe of each attribute from its
+        chunk; `residual`, of each from the residual; and Recall@20 on validation.
+    """
+    import keras
+
+    from addrl_keras.content import compute_distributions, fit_content_tower
+    from addrl_keras.metrics.ranking import compute_ranking_metrics
+    from addrl_keras.optimizers import TableAdam
+    from addrl_keras.start import make_started_model
+    from addrl_keras.training import UserBatches
+
+    config, interactions = data.config, data.interactions
+    tower, _ = fit_content_tower(config, data.catalogue)
+    distributions, _ = compute_distributions(config, data.catalogue, tower)
+    train = interactions.train
+    model = make_started_model(config, data.catalogue, train, distributions, interactions.auxiliary)
+    rows: list[dict[str, Any]] = []
+
+    def look() -> None:
+        chunks = get_chunks(model)
+        own = {name: probe_all(chunks[name], {name: labels[name]}, seed)[name] for name in labels}
+        figures = compute_ranking_metrics(
+            model.compute_scores, train, interactions.validation, K, pass_users=True
+        )
+        rows.append(
+            {
+                "own": own,
+                "residual": probe_all(chunks[RESIDUAL], labels, seed),
+                "recall_at_20": round(float(figures["recall_at_20"]), 4),
+            }
+        )
+
+    look()
+    model.prepare_training(train)
+    model.compile(optimizer=TableAdam(config.training.learning_rate))
+    batches = UserBatches(train, config.training.batch_size, seed)
+    after = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: look())
+    model.fit(batches, epochs=EPOCHS, verbose=0, callbacks=[after])
+    return rows
 
 
 def measure_dci(chunks: Chunks, labels: Mapping[str, np.ndarray], seed: int) -> dict[str, float]:
@@ -182,20 +297,26 @@ def measure_dci(chunks: Chunks, labels: Mapping[str, np.ndarray], seed: int) -> 
 
 
 def make_losses(config: Config) -> dict[str, Config]:
-    """Makes the variants of the content side: each of the paper's terms left out, and all."""
+    """Makes the variants of the content side: the paper's terms in its proportions, and fewer."""
+    weights = LossConfig()
 
-    def without(*names: str) -> Config:
-        return dataclasses.replace(
-            config, losses=dataclasses.replace(config.losses, **dict.fromkeys(names, 0.0))
-        )
+    def having(*names: str) -> Config:
+        terms = {name: getattr(weights, name) if name in names else 0.0 for name in _TERMS}
+        return dataclasses.replace(config, losses=dataclasses.replace(config.losses, **terms))
 
     return {
-        "default": config,
-        "no_intra": without("intra"),
-        "no_inter": without("inter"),
-        "no_value": without("value"),
-        "no_terms": without("intra", "inter", "value"),
+        "all_terms": having("intra", "inter", "value"),
+        "no_intra": having("inter", "value"),
+        "no_inter": having("intra", "value"),
+        "value_alone": having("value"),
+        "no_value": having("intra", "inter"),
     }
+
+
+def name_default(config: Config) -> str:
+    """Names the variant of `make_losses` that a preset is, or nothing."""
+    same = [name for name, each in make_losses(config).items() if each.losses == config.losses]
+    return same[0] if same else ""
 
 
 def hide(catalogue: Catalogue, seed: int) -> tuple[Catalogue, np.ndarray]:

@@ -13,6 +13,7 @@ _ORDERS = {"claimed": "as claimed", "random": "at random", "reverse": "in revers
 _SYSTEMS = {"boost": "re-ranking", "want": "wish", "want_hold": "wish, rest held"}
 _PROBED = {
     "default": "**AD-DRL**",
+    "paper": "the paper's recipe, 30 passes",
     "start": "AD-DRL before training",
     "rotated": "the same, rotated",
     "svd": "SVD of the interactions",
@@ -20,11 +21,11 @@ _PROBED = {
     "noise": "random vectors",
 }
 _LOSSES = {
-    "default": "**AD-DRL**",
+    "all_terms": "all three terms",
     "no_intra": "without L_intra",
     "no_inter": "without L_inter",
+    "value_alone": "L_low alone",
     "no_value": "without L_low",
-    "no_terms": "without all three",
     "probe_on_all_content": "probe on all content",
 }
 
@@ -169,6 +170,45 @@ def make_dci() -> str:
     return "\n".join([*lines, "", f"Means over seeds and attributes. {_describe(result)}"])
 
 
+def make_not_linear() -> str:
+    """What a network and boosted trees read from the chunks."""
+    result = load_result("disentanglement")
+    lines: list[str] = []
+    titles = {"network": "network", "trees": "trees"}
+    for data, found in result["presets"].items():
+        names = found["attributes"]
+        lines += _make_head(f"{data}, chunk", names)
+        rows = found["systems"]["default"][0]["probes"]
+        for chunk, linear in rows.items():
+            cells = []
+            for name in names:
+                told = [f"{linear[name]:.3f}"]
+                for probe in titles:
+                    value = found["not_linear"][probe][chunk].get(name)
+                    told.append("" if value is None else f"{value:.3f}")
+                cells.append(" / ".join(told))
+            lines.append(f"| {chunk} | {' | '.join(cells)} |")
+    return "\n".join([*lines[1:], "", _describe(result)])
+
+
+def make_training() -> str:
+    """What gradient steps do to the chunks, epoch by epoch."""
+    result = load_result("disentanglement")
+    lines = [
+        "| data | after epoch | own attribute, worst | residual above guessing, worst "
+        "| validation Recall@20 |",
+        "|---|---|---|---|---|",
+    ]
+    for data, found in result["presets"].items():
+        for epoch, row in enumerate(found["training"]):
+            worst = min(row["own"].values())
+            above = max(row["residual"][name] - found["majority"][name] for name in row["own"])
+            lines.append(
+                f"| {data} | {epoch} | {worst:.3f} | {above:+.3f} | {row['recall_at_20']:.4f} |"
+            )
+    return "\n".join([*lines, "", _describe(result)])
+
+
 def _split(probes: Mapping[str, Mapping[str, float]]) -> tuple[float, float]:
     """The mean probe of a chunk's own attribute, and of others, over the attributes' chunks."""
     names = list(next(iter(probes.values())))
@@ -187,7 +227,8 @@ def make_hidden() -> str:
         for system, title in _LOSSES.items():
             rows = found["hidden"].get(system, [])
             cells: list[Any] = [f"{np.mean([row[name] for row in rows]):.3f}" for name in names]
-            lines.append(f"| {title} | {' | '.join(cells)} |")
+            words = f"**{title}, the preset's**" if system == found["losses"] else title
+            lines.append(f"| {words} | {' | '.join(cells)} |")
         majority = " | ".join(f"{found['majority'][name]:.3f}" for name in names)
         lines.append(f"| most frequent value | {majority} |")
     return "\n".join([*lines[1:], "", _describe(result)])

@@ -235,6 +235,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "probes": explain_tables.make_probes,
     "dci": explain_tables.make_dci,
     "hidden": explain_tables.make_hidden,
+    "not_linear": explain_tables.make_not_linear,
+    "chunk_training": explain_tables.make_training,
 }
 
 

@@ -29,12 +29,9 @@ def compute_probe_accuracy(
         >>> compute_probe_accuracy(vectors, np.arange(40) % 2)[0]
         1.0
     """
-    known = np.flatnonzero(labels >= 0)
-    if len(known) < 10:
+    if (labels >= 0).sum() < 10:
         return float("nan"), float("nan")
-    order = np.random.default_rng(seed).permutation(known)
-    border = int(0.7 * len(order))
-    fitted, rest = order[:border], order[border:]
+    fitted, rest = split_items(labels, seed)
     values, codes = np.unique(labels[fitted], return_inverse=True)
     mean, scale = vectors[fitted].mean(axis=0), vectors[fitted].std(axis=0)
     scale = np.where(scale > 1e-6 * max(1e-12, scale.max()), scale, np.inf)
@@ -47,6 +44,21 @@ def compute_probe_accuracy(
     answers = values[np.argmax(held_out @ weights + offset, axis=1)]
     majority = values[np.argmax(offset)]
     return float((answers == labels[rest]).mean()), float((labels[rest] == majority).mean())
+
+
+def split_items(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Splits the items of known value into the 70 % that a probe sees and the rest.
+
+    Args:
+        labels: Int `[num_items]`, -1 where the value is not known.
+        seed: Of the split.
+
+    Returns:
+        Two int arrays of positions.
+    """
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(labels >= 0))
+    border = int(0.7 * len(order))
+    return order[:border], order[border:]
 
 
 def compute_effective_rank(vectors: np.ndarray) -> float:

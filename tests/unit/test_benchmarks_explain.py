@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse
 
 from addrl_keras import probing
+from addrl_keras.config import LossConfig
 from addrl_keras.control import SYSTEMS, Served, compare, interpolate, sweep
 from addrl_keras.metrics.disentanglement import compute_dci
 from benchmarks import disentanglement, explain, explain_tables
@@ -124,7 +125,7 @@ class TestProbes:
         config = dataclasses.replace(
             data.config, training=dataclasses.replace(data.config.training, epochs=1)
         )
-        systems = disentanglement.make_systems(dataclasses.replace(data, config=config))
+        systems = disentanglement.make_systems("none", dataclasses.replace(data, config=config))
         own, recall = systems["default"](0)
         assert 0 < recall <= 1
         for name in ("rotated", "svd", "noise"):
@@ -134,6 +135,32 @@ class TestProbes:
             }
         dci = disentanglement.measure_dci(own, probing.get_labels(config, data.catalogue), 0)
         assert 0 <= dci["disentanglement"] <= 1
+
+    def test_probes_that_are_not_linear_read_what_a_linear_one_cannot(self):
+        rng = np.random.default_rng(0)
+        vectors = rng.standard_normal((600, 2))
+        labels = {"corner": (vectors.prod(axis=1) > 0).astype(int), "many": np.arange(600) % 100}
+        found = disentanglement.probe_not_linearly({"both": vectors}, labels, 0)
+        assert probing.probe_all(vectors, labels)["corner"] < 0.6
+        assert found["network"]["both"]["corner"] > 0.9 and found["trees"]["both"]["corner"] > 0.9
+        # A tree a value in every round would take too long.
+        assert set(found["trees"]["both"]) == {"corner"}
+
+    def test_training_is_probed_after_every_epoch(self, data):
+        labels = probing.get_labels(data.config, data.catalogue)
+        rows = disentanglement.measure_training(data, labels, 0)
+        assert len(rows) == 1 + disentanglement.EPOCHS
+        assert min(rows[0]["own"].values()) > 0.8
+        recalls = [row["recall_at_20"] for row in rows]
+        assert len(set(recalls)) > 1 and all(0 < each <= 1 for each in recalls)
+
+    def test_the_variants_of_the_terms_are_named(self, data):
+        variants = disentanglement.make_losses(data.config)
+        assert disentanglement.name_default(data.config) == "all_terms"
+        alone = variants["value_alone"].losses
+        assert (alone.intra, alone.inter, alone.value) == (0.0, 0.0, LossConfig().value)
+        other = dataclasses.replace(data.config, losses=dataclasses.replace(alone, intra=0.7))
+        assert disentanglement.name_default(other) == ""
 
 
 def test_the_tables_read_what_is_measured(monkeypatch):
@@ -188,6 +215,14 @@ def test_the_tables_read_what_is_measured(monkeypatch):
                         ]
                     },
                     "hidden": {name: [{"year": 0.5}] for name in explain_tables._LOSSES},
+                    "losses": "value_alone",
+                    "not_linear": {
+                        "network": {"year": {"year": 0.99}, "residual": {"year": 0.4}},
+                        "trees": {"year": {}, "residual": {"year": 0.35}},
+                    },
+                    "training": [
+                        {"own": {"year": 1.0}, "residual": {"year": 0.25}, "recall_at_20": 0.2}
+                    ],
                 }
             }
         },
@@ -208,6 +243,10 @@ def test_the_tables_read_what_is_measured(monkeypatch):
     assert "| residual | 0.300 (floor 0.300) |" in explain_tables.make_probes()
     assert "| hm | **AD-DRL** | 0.900 | 0.800 | 1.000 |" in explain_tables.make_dci()
     assert "| without L_intra | 0.500 |" in explain_tables.make_hidden()
+    assert "| **L_low alone, the preset's** | 0.500 |" in explain_tables.make_hidden()
+    assert "| residual | 0.300 / 0.400 / 0.350 |" in explain_tables.make_not_linear()
+    assert "| year | 1.000 / 0.990 /  |" in explain_tables.make_not_linear()
+    assert "| hm | 0 | 1.000 | -0.050 | 0.2000 |" in explain_tables.make_training()
 
 
 def test_a_place_is_a_share_of_the_catalogue():

@@ -26,13 +26,20 @@ def movielens() -> PipelineConfig:
         attributes=ATTRIBUTES,
         modalities=MODALITIES,
         start=StartConfig(
-            blend=(("ease", 1.0), ("spectral", 0.15)),
+            blend=(("ease", 1.0), ("spectral", 0.075)),
             ease_lambda=90.0,
             user_exponent=0.3,
-            side_information=(("genre", 3.0), ("title", 1.2), ("studio", 0.6)),
+            side_information=(
+                ("genre", 3.0),
+                ("title", 1.2),
+                ("studio", 0.6),
+                ("people", 0.7),
+                ("popularity", 0.7),
+            ),
             # Ratings below 4.
             auxiliary_weight=0.75,
-            spectral_rank=64,
+            spectral_rank=172,
+            popularity_exponent=0.05,
         ),
         model=ModelConfig(residual_dim=512, memory_size=128),
     )
