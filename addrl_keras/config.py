@@ -283,8 +283,10 @@ class ModelConfig:
     """The architecture of the two towers.
 
     Args:
-        chunk_dim: Width `c` of a modality's chunk, and the largest width of an attribute chunk in
-            the score.
+        chunk_dim: Width `c` of a modality's chunk; of the paper's recipe, of every chunk.
+        value_dim: Largest width of an attribute chunk in the score. An attribute of no more values
+            has one dimension a value, and its chunk tells them apart exactly; of more, the
+            dimensions that its affinities use most.
         residual_dim: Width of the residual chunk in the score.
         memory_size: Entries kept per item of the sparse memory chunk; 0 leaves the chunk out.
         fusion: `attention` over modalities, or `uniform` weights.
@@ -294,6 +296,7 @@ class ModelConfig:
     """
 
     chunk_dim: int = 32
+    value_dim: int = 512
     residual_dim: int = 64
     memory_size: int = 128
     fusion: str = "attention"
@@ -303,6 +306,7 @@ class ModelConfig:
     def validate(self) -> None:
         """Raises `ValueError` that names the field, the value received and what is allowed."""
         _validate_range("model", "chunk_dim", self.chunk_dim, 1)
+        _validate_range("model", "value_dim", self.value_dim, 1)
         _validate_range("model", "residual_dim", self.residual_dim, 1)
         _validate_range("model", "memory_size", self.memory_size, 0)
         _validate_choice("model", "fusion", self.fusion, ("attention", "uniform"))

@@ -206,7 +206,7 @@ def compare(curves: Mapping[str, list[dict[str, float]]]) -> list[dict[str, Any]
         For each of `SHARES` that all reach, and the fullest that all reach: `share`, and by system
         `recall` and `drift`, between the strengths on a straight line.
     """
-    swept = [name for name in ("boost", "want", "want_hold") if name in curves]
+    swept = [name for name in curves if name != "filter"]
     full = min(max(point["share"] for point in curves[name]) for name in swept)
     lowest = max(curves[name][0]["share"] for name in swept)
     rows: list[dict[str, Any]] = []

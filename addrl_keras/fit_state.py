@@ -9,7 +9,7 @@ import json
 import os
 from typing import Any
 
-FORMAT = 2
+FORMAT = 3
 ARRAYS, STATE = "arrays.npz", "state.json"
 
 

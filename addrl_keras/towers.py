@@ -200,10 +200,10 @@ class Memory(keras.layers.Layer):
 
 
 def compute_chunk_dims(config: Config, num_values: Sequence[int]) -> tuple[int, ...]:
-    """Width of each attribute's chunk: its number of values, at most `config.model.chunk_dim`.
+    """Width of each attribute's chunk: its number of values, at most `config.model.value_dim`.
 
-    The paper's chunks are all of that width.
+    The paper's chunks are all of the width `config.model.chunk_dim`.
     """
     if config.recipe == PAPER:
         return (config.model.chunk_dim,) * len(num_values)
-    return tuple(min(size, config.model.chunk_dim) for size in num_values)
+    return tuple(min(size, config.model.value_dim) for size in num_values)

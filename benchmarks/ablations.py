@@ -14,6 +14,7 @@ from benchmarks.fitted import Data
 
 Variant = tuple[Config, Catalogue]
 CHUNK_DIMS = (8, 16, 32, 64)
+VALUE_DIMS = (8, 32)
 BINS = (5, 10, 20)
 
 
@@ -51,6 +52,8 @@ def _change(config: Config) -> dict[str, Config]:
         variants["without_auxiliary"] = _set(config, "start", auxiliary_weight=0.0)
     for dim in CHUNK_DIMS:
         variants[f"chunk_dim_{dim}"] = _set(config, "model", chunk_dim=dim)
+    for dim in VALUE_DIMS:
+        variants[f"value_dim_{dim}"] = _set(config, "model", value_dim=dim)
     names = [modality.name for modality in config.content_modalities]
     for name in names:
         variants[f"without_{name}"] = leave_out(config, name)

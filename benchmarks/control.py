@@ -13,10 +13,13 @@ in the catalogue (`addrl_keras.metrics.control`). Systems:
     want_hold    with the weights that hold the rest, as `--want` sends them
     boost        re-ranking: the same model's scores, and a bonus for the known label
     filter       only items of the wanted value
+    no_terms     want_hold, of the same model fitted without the paper's terms
 """
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -28,6 +31,7 @@ from benchmarks.fitted import Data, load_data, load_result_of_run, make_parser
 from benchmarks.provenance import make_provenance, write_result
 
 USERS = 1000
+WITHOUT = "no_terms"
 STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 20.0)
 
 
@@ -43,11 +47,18 @@ def measure(preset: str, data: Data, result: FitResult, seed: int = 0) -> dict[s
     )
     users = np.sort(np.random.default_rng(seed).permutation(counted)[:USERS])
     found: dict[str, Any] = {}
-    served = Served(result)
+    served, without = Served(result), Served(fit_without_terms(data))
     for attribute in data.config.attribute_names:
         curves: dict[str, list[dict[str, float]]] = {}
         last: dict[str, dict[str, np.ndarray]] = {}
-        for system, strength, figures in sweep(served, data.test, attribute, users, STRENGTHS):
+        points = itertools.chain(
+            sweep(served, data.test, attribute, users, STRENGTHS),
+            (
+                (WITHOUT, *point[1:])
+                for point in sweep(without, data.test, attribute, users, STRENGTHS, ("want_hold",))
+            ),
+        )
+        for system, strength, figures in points:
             means = {name: round(float(values.mean()), 5) for name, values in figures.items()}
             curves.setdefault(system, []).append({"strength": strength, **means})
             last[system] = figures
@@ -66,6 +77,15 @@ def measure(preset: str, data: Data, result: FitResult, seed: int = 0) -> dict[s
         }
         print(f"{preset} {attribute}: {_word(found[attribute])}", flush=True)
     return found
+
+
+def fit_without_terms(data: Data) -> FitResult:
+    """Fits the preset without the paper's terms: values that are not known are not predicted."""
+    from addrl_keras import fit
+
+    losses = dataclasses.replace(data.config.losses, intra=0.0, inter=0.0, value=0.0)
+    config = dataclasses.replace(data.config, losses=losses)
+    return fit(config, data.catalogue, data.interactions)
 
 
 def _word(found: dict[str, Any]) -> str:

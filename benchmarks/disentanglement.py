@@ -12,6 +12,7 @@ content features together.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,6 +41,8 @@ HIDDEN = 0.3
 _TREES = 50
 # Of the boosted trees; and the values above which an attribute is left to the other probes.
 _ROUNDS, _MOST_TREES = 20, 80
+# Of the network.
+_PASSES = 80
 # Passes of gradient training that are looked at.
 EPOCHS = 5
 PAPER_EPOCHS = 30
@@ -202,12 +205,13 @@ def probe_not_linearly(chunks: Chunks, labels: Labels, seed: int) -> dict[str, A
         is a tree a value in every round.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     probes: dict[str, tuple[Any, float]] = {
-        "network": (MLPClassifier((64,), early_stopping=True, random_state=seed), float("inf")),
+        "network": (MLPClassifier((64,), max_iter=_PASSES, random_state=seed), float("inf")),
         "trees": (
             HistGradientBoostingClassifier(
                 max_iter=_ROUNDS, max_leaf_nodes=15, random_state=seed, early_stopping=False
@@ -223,9 +227,11 @@ def probe_not_linearly(chunks: Chunks, labels: Labels, seed: int) -> dict[str, A
                 fitted, rest = split_items(values, seed)
                 if len(np.unique(values[fitted])) > most:
                     continue
-                pipeline = make_pipeline(StandardScaler(), probe).fit(
-                    vectors[fitted], values[fitted]
-                )
+                pipeline = make_pipeline(StandardScaler(), probe)
+                with warnings.catch_warnings():
+                    # That its loss still falls after the last pass is no news to anybody.
+                    warnings.simplefilter("ignore", ConvergenceWarning)
+                    pipeline.fit(vectors[fitted], values[fitted])
                 told[attribute] = round(float(pipeline.score(vectors[rest], values[rest])), 4)
             found[name][chunk] = told
     return found

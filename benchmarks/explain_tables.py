@@ -10,7 +10,12 @@ import numpy as np
 from benchmarks.provenance import load_result
 
 _ORDERS = {"claimed": "as claimed", "random": "at random", "reverse": "in reverse"}
-_SYSTEMS = {"boost": "re-ranking", "want": "wish", "want_hold": "wish, rest held"}
+_SYSTEMS = {
+    "boost": "re-ranking",
+    "want": "wish",
+    "want_hold": "wish, rest held",
+    "no_terms": "the same, fitted without the terms",
+}
 _PROBED = {
     "default": "**AD-DRL**",
     "paper": "the paper's recipe, 30 passes",
@@ -88,7 +93,8 @@ def make_control() -> str:
             for row in found["compared"]:
                 share = f"{row['share']:.2f}{' (full)' if row['is_full'] else ''}"
                 cells = " | ".join(
-                    f"{row[name]['recall']:.4f} / {row[name]['drift']:.3f}" for name in _SYSTEMS
+                    f"{row[name]['recall']:.4f} / {row[name]['drift']:.3f}" if name in row else ""
+                    for name in _SYSTEMS
                 )
                 lines.append(f"| {data} | {attribute} | {share} | {cells} |")
                 held, boost = row["want_hold"], row["boost"]

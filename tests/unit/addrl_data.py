@@ -46,7 +46,7 @@ class Planted:
 
 def make_config(**parts) -> Config:
     """A small configuration; `model`, `losses`, `training` and `start` take dicts of changes."""
-    model = {"chunk_dim": CHUNK_DIM, "residual_dim": 4, "memory_size": 8}
+    model = {"chunk_dim": CHUNK_DIM, "value_dim": CHUNK_DIM, "residual_dim": 4, "memory_size": 8}
     training = {"content_epochs": 20, "epochs": 3, "batch_size": 16, "item_batch_size": 16}
     training |= {"content_learning_rate": 0.03}
     start = {"ease_lambda": 20.0, "side_information": (("genre", 1.0), ("title", 1.0))}

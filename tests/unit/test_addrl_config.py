@@ -103,6 +103,7 @@ BAD_PARTS = [
     ),
     (StartConfig(user_exponent=3.0), "start.user_exponent .*at most 2.0.*Received: 3.0"),
     (StartConfig(side_information=(("x", -1.0),)), r"side_information\['x'\] .*Received: -1.0"),
+    (ModelConfig(value_dim=0), "model.value_dim .*Received: 0"),
     (ModelConfig(chunk_dim=0), "model.chunk_dim .*Received: 0"),
     (ModelConfig(residual_dim=0), "model.residual_dim .*Received: 0"),
     (ModelConfig(memory_size=-1), "model.memory_size .*Received: -1"),

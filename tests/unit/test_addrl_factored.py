@@ -117,7 +117,7 @@ def test_it_starts_and_trains_by_a_sampled_loss(planted, kind):
 def test_with_everything_kept_it_scores_as_its_teacher(planted, factored):
     config = make_config(
         start={**SETTINGS, "kind": "factored", "side_information": ()},
-        model={"chunk_dim": 12, "residual_dim": NUM_ITEMS, "memory_size": NUM_ITEMS},
+        model={"value_dim": 12, "residual_dim": NUM_ITEMS, "memory_size": NUM_ITEMS},
     )
     history = planted.interactions.train
     distributions, _ = compute_distributions(config, planted.catalogue, None)

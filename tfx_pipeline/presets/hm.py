@@ -66,7 +66,7 @@ def hm() -> PipelineConfig:
             spectral_rank=64,
             popularity_exponent=0.2,
         ),
-        # A chunk as wide as the 71 product types: in 32 dimensions it tells 97.6 % of them.
+        # Wide enough that a modality's chunk tells 71 product types apart.
         model=ModelConfig(chunk_dim=96, residual_dim=512, memory_size=256),
         # The heads alone read more of content than with the paper's two other terms beside them:
         # of items whose values are hidden, colour .53 and not .32 (docs/explain-and-steer.md).

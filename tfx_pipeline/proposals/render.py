@@ -181,7 +181,7 @@ def _render_model(proposal: Proposal) -> str:
             "memory_size": min(256, max(8, proposal.num_items // 4)),
         },
         {
-            "chunk_dim": "width of an attribute's chunk",
+            "chunk_dim": "width of a modality's chunk",
             "residual_dim": "width of what no attribute explains",
             "memory_size": "pairs of items remembered one by one, per item; 0 leaves it out",
         },
