@@ -19,6 +19,7 @@ TITLES = {
     "content_blend": "blend with content, closed form",
     "tfrs_two_tower": "two-tower as in the TFRS tutorial",
     "keras_rs_two_tower": "two-tower as in the keras-rs example",
+    "macrid_vae": "MacridVAE",
     "paper": "AD-DRL, the paper's recipe",
     "default": "**AD-DRL, our default**",
 }

@@ -19,6 +19,7 @@ _SYSTEMS = {
 _PROBED = {
     "default": "**AD-DRL**",
     "paper": "the paper's recipe, 30 passes",
+    "macrid_vae": "MacridVAE, a concept for each attribute",
     "start": "AD-DRL before training",
     "rotated": "the same, rotated",
     "svd": "SVD of the interactions",

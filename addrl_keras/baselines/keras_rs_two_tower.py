@@ -11,7 +11,7 @@ import scipy.sparse
 from addrl_keras.baselines.user_two_tower import UserTwoTower
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class KerasRsTwoTower(UserTwoTower):
     """An embedding per user and per item, scored by `keras_rs.layers.BruteForceRetrieval`.
 

@@ -15,7 +15,7 @@ import scipy.sparse
 from addrl_keras.baselines.user_two_tower import UserTwoTower
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class TfrsTwoTower(UserTwoTower):
     """An embedding per user and per item, trained by `tfrs.tasks.Retrieval`.
 

@@ -17,9 +17,10 @@ from addrl_keras.baselines.content_blend import ContentBlend
 from addrl_keras.baselines.ease import EASE
 from addrl_keras.baselines.item_knn import ItemKNN
 from addrl_keras.baselines.keras_rs_two_tower import KerasRsTwoTower
+from addrl_keras.baselines.learnt import LearntBaseline
+from addrl_keras.baselines.macrid_vae import MacridVae
 from addrl_keras.baselines.most_popular import MostPopular
 from addrl_keras.baselines.tfrs_two_tower import TfrsTwoTower
-from addrl_keras.baselines.user_two_tower import UserTwoTower
 from addrl_keras.catalogue import Catalogue, Interactions
 from addrl_keras.config import StartConfig
 from addrl_keras.memory import find_shortage
@@ -40,12 +41,12 @@ LARGE_CATALOGUE = 8000
 
 # What every run is compared with, in seconds; the others are fitted on request.
 QUICK = ("most_popular", "item_knn", "ease")
-BASELINES = (*QUICK, "content_blend", "tfrs_two_tower", "keras_rs_two_tower")
+BASELINES = (*QUICK, "content_blend", "tfrs_two_tower", "keras_rs_two_tower", "macrid_vae")
 # Those that form matrices of items by items.
 _DENSE = ("ease", "content_blend")
 # Those that gradients train, whose result hangs on a seed, and what is tried of each option. They
 # take minutes a fit, so options are chosen one after the other, and not all against all.
-_LEARNT: dict[str, tuple[type[UserTwoTower], dict[str, tuple[Any, ...]]]] = {
+_LEARNT: dict[str, tuple[type[LearntBaseline], dict[str, tuple[Any, ...]]]] = {
     "tfrs_two_tower": (
         TfrsTwoTower,
         {"dim": (32, 128, 256), "learning_rate": (0.1, 0.5), "batch_size": (1024, 8192)},
@@ -54,6 +55,7 @@ _LEARNT: dict[str, tuple[type[UserTwoTower], dict[str, tuple[Any, ...]]]] = {
         KerasRsTwoTower,
         {"dim": (32, 128, 256, 512), "learning_rate": (0.1, 0.03)},
     ),
+    "macrid_vae": (MacridVae, {"beta": (0.2, 0.02, 1.0), "concepts": (4, 7)}),
 }
 LEARNT = tuple(_LEARNT)
 
@@ -94,7 +96,7 @@ def choose_baseline(
         size, auxiliary = interactions.train.shape[1], interactions.auxiliary
         return tune(make_candidates(name, size, content, auxiliary), interactions, k)
     kind, options = _LEARNT[name]
-    best: UserTwoTower = kind(seed=seed)
+    best = kind(seed=seed)
     figure = -math.inf
     for option, values in options.items():
         # What the best so far has was measured with the option before.

@@ -10,11 +10,11 @@ import scipy.sparse
 from addrl_keras import memory
 from addrl_keras.baselines import (
     EASE,
-    LEARNT,
     QUICK,
     Content,
     ItemKNN,
     KerasRsTwoTower,
+    MacridVae,
     MostPopular,
     TfrsTwoTower,
     choose_baseline,
@@ -25,8 +25,8 @@ from addrl_keras.baselines import (
 )
 from addrl_keras.baselines.ease import compute_user_weighted_gram
 from addrl_keras.baselines.item_knn import compute_similarity, keep_neighbours
+from addrl_keras.baselines.learnt import LearntBaseline
 from addrl_keras.baselines.tuning import LARGE_CATALOGUE
-from addrl_keras.baselines.user_two_tower import UserTwoTower
 from addrl_keras.catalogue import Interactions, binarize
 from addrl_keras.metrics.ranking import compute_ranking_metrics
 
@@ -300,7 +300,48 @@ def test_the_keras_rs_two_tower_scores_what_its_own_layer_retrieves(planted):
     np.testing.assert_allclose(np.take_along_axis(scores, retrieved, 1), best, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", LEARNT)
+def test_macrid_vae_learns_repeats_itself_and_needs_no_users(planted):
+    interactions, test = planted
+    candidate = MacridVae(concepts=3, dim=16, learning_rate=0.01, batch_size=16, epochs=30, seed=1)
+    known = interactions.known
+    first = candidate.fit(known).score(known)
+    again = dataclasses.replace(candidate).fit(known).score(known)
+    np.testing.assert_allclose(again, first, rtol=1e-4, atol=1e-5)
+    found = compute_ranking_metrics(candidate.score, known, test, 5)
+    popular = compute_ranking_metrics(MostPopular().fit(known).score, known, test, 5)
+    assert found["recall_at_5"] > popular["recall_at_5"]
+    # An item is shared out among the concepts.
+    chunks = candidate.get_chunks()
+    assert [part.shape for part in chunks] == [(20, 16)] * 3
+    np.testing.assert_allclose(np.linalg.norm(sum(chunks), axis=1), 1.0, rtol=1e-4)
+    assert candidate.score(known[:0]).shape == (0, 20)
+
+
+def test_the_probabilities_of_macrid_vae_in_closed_form():
+    from addrl_keras.baselines.macrid_vae import make_model
+
+    options = MacridVae(concepts=2, dim=3, temperature=0.5)
+    model = make_model(options, 4)
+    items, assigned = (np.asarray(part) for part in model.compute_items())
+    unit = np.asarray(model.prototypes)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    logits = items @ unit.T / 0.5
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(assigned, expected, rtol=1e-5)
+    history = np.array([[1.0, 0, 1, 0]], np.float32)
+    total = np.zeros(4)
+    for k in range(2):
+        row = history[0] * assigned[:, k]
+        row /= np.linalg.norm(row)
+        middle = np.tanh(row @ np.asarray(model.input_kernel))
+        mean = (middle @ np.asarray(model.head.kernel))[:3]
+        total += assigned[:, k] * np.exp(items @ (mean / np.linalg.norm(mean)) / 0.5)
+    found = model(history)
+    np.testing.assert_allclose(np.asarray(found["logits"])[0], np.log(total), rtol=1e-4, atol=1e-5)
+    assert found["divergence"].shape == (1,)
+
+
+@pytest.mark.parametrize("name", ["tfrs_two_tower", "keras_rs_two_tower"])
 def test_the_options_of_what_is_learnt_are_chosen_one_after_the_other(planted, name, monkeypatch):
     interactions, _ = planted
     tried = []
@@ -310,8 +351,8 @@ def test_the_options_of_what_is_learnt_are_chosen_one_after_the_other(planted, n
         figure = self.dim / 1000 - abs(self.learning_rate - 0.1) - self.batch_size / 1e6
         return figure, dataclasses.replace(self, epochs=1)
 
-    monkeypatch.setattr(UserTwoTower, "validate", validate)
-    monkeypatch.setattr(UserTwoTower, "fit", lambda self, known: self)
+    monkeypatch.setattr(LearntBaseline, "validate", validate)
+    monkeypatch.setattr(LearntBaseline, "fit", lambda self, known: self)
     chosen = choose_baseline(name, interactions, seed=7)
     assert {each.seed for each in tried} == {7}
     assert len({tuple(each.hyperparameters.items()) for each in tried}) == len(tried)

@@ -146,9 +146,21 @@ class TestProbes:
         # A tree a value in every round would take too long.
         assert set(found["trees"]["both"]) == {"corner"}
 
+    def test_concepts_are_named_after_what_they_tell(self):
+        rng = np.random.default_rng(0)
+        labels = {"a": rng.integers(0, 3, 200), "b": rng.integers(0, 4, 200)}
+        about = {name: np.eye(4)[values] for name, values in labels.items()}
+        noise = rng.standard_normal((200, 4))
+        named = disentanglement.name_concepts([about["b"], noise, about["a"]], labels, 0)
+        assert list(named) == ["a", "b", "residual"]
+        assert named["a"] is about["a"] and named["b"] is about["b"]
+        assert named["residual"] is noise
+
     def test_training_is_probed_after_every_epoch(self, data):
         labels = probing.get_labels(data.config, data.catalogue)
-        rows = disentanglement.measure_training(data, labels, 0)
+        training = dataclasses.replace(data.config.training, learning_rate=0.03)
+        config = dataclasses.replace(data.config, training=training)
+        rows = disentanglement.measure_training(dataclasses.replace(data, config=config), labels, 0)
         assert len(rows) == 1 + disentanglement.EPOCHS
         assert min(rows[0]["own"].values()) > 0.8
         recalls = [row["recall_at_20"] for row in rows]

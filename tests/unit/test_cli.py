@@ -142,7 +142,7 @@ MISTAKES = [
         ["evaluate", "planted", "--model", "itemknn"],
         "addrl evaluate: argument --model: no such choice. Received: 'itemknn'. Did you mean "
         "'item_knn'? Choose one of addrl, most_popular, item_knn, ease, content_blend, "
-        "tfrs_two_tower, keras_rs_two_tower, all. "
+        "tfrs_two_tower, keras_rs_two_tower, macrid_vae, all. "
         "See `addrl evaluate --help`.",
     ),
     (

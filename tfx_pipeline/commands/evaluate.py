@@ -13,7 +13,7 @@ from tfx_pipeline.commands.errors import CommandError
 QUICK = ("most_popular", "item_knn", "ease")
 ALL = "all"
 # Spelt out, as a parser must not wait for what they are made of; a test holds them equal.
-MODELS = ("addrl", *QUICK, "content_blend", "tfrs_two_tower", "keras_rs_two_tower")
+MODELS = ("addrl", *QUICK, "content_blend", "tfrs_two_tower", "keras_rs_two_tower", "macrid_vae")
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:

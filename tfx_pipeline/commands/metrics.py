@@ -15,6 +15,7 @@ BASELINE_NAMES = {
     "content_blend": "closed-form blend with content",
     "tfrs_two_tower": "two-tower of the TFRS tutorial",
     "keras_rs_two_tower": "two-tower of the keras-rs example",
+    "macrid_vae": "MacridVAE",
 }
 
 
