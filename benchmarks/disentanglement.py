@@ -426,12 +426,12 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     options = parser.parse_args()
-    found = {
-        name: measure(name, load_data(name, options.runs), tuple(options.seeds))
-        for name in options.presets
-    }
     provenance = make_provenance(seeds=list(options.seeds))
-    print(write_result("disentanglement", {"provenance": provenance, "presets": found}))
+    found: dict[str, Any] = {}
+    # Written after each, so that what is measured is kept whatever comes after it.
+    for name in options.presets:
+        found[name] = measure(name, load_data(name, options.runs), tuple(options.seeds))
+        print(write_result("disentanglement", {"provenance": provenance, "presets": found}))
 
 
 if __name__ == "__main__":
