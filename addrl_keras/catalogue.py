@@ -210,26 +210,35 @@ def make_interactions(
         The interactions, and how many pairs were left out because their item is not in the
         catalogue.
     """
-    index = {item: i for i, item in enumerate(item_ids)}
+    known = set(item_ids)
     users = sorted({*train[0].tolist(), *validation[0].tolist()})
-    fitted, chosen = (_make_matrix(pairs, users, index) for pairs in (train, validation))
+    fitted, chosen = (make_matrix(pairs, users, item_ids) for pairs in (train, validation))
     chosen = binarize(chosen - chosen.multiply(fitted))
-    dropped = sum(item not in index for pairs in (train, validation) for item in pairs[1].tolist())
+    dropped = sum(item not in known for pairs in (train, validation) for item in pairs[1].tolist())
     further = None
     if auxiliary is not None:
-        further = _make_matrix(auxiliary, sorted(set(auxiliary[0].tolist())), index)
+        further = make_matrix(auxiliary, sorted(set(auxiliary[0].tolist())), item_ids)
     return Interactions(tuple(users), fitted, chosen, further), dropped
 
 
-def _make_matrix(
-    pairs: tuple[np.ndarray, np.ndarray], users: Sequence[str], items: Mapping[str, int]
+def make_matrix(
+    pairs: tuple[np.ndarray, np.ndarray], users: Sequence[str], items: Sequence[str]
 ) -> scipy.sparse.csr_matrix:
-    """Makes a binary matrix of pairs of (user ids, item ids), but for those of unknown items."""
-    row = {user: i for i, user in enumerate(users)}
+    """Makes a matrix out of pairs; those of other users or items are left out.
+
+    Args:
+        pairs: Two string arrays of equal length, user ids and item ids.
+        users: Ids of the rows.
+        items: Ids of the columns.
+
+    Returns:
+        Binary CSR `[num_users, num_items]`.
+    """
+    row, column = ({name: i for i, name in enumerate(names)} for names in (users, items))
     known = [
-        (row[user], items[item])
-        for user, item in zip(*(column.tolist() for column in pairs), strict=True)
-        if item in items
+        (row[user], column[item])
+        for user, item in zip(*(ids.tolist() for ids in pairs), strict=True)
+        if user in row and item in column
     ]
     rows, columns = np.array(known, np.int64).reshape(-1, 2).T
     ones = np.ones(len(known), np.float32)

@@ -85,6 +85,7 @@ class PipelineConfig:
             the time.
         beam_args: Options of the Beam pipelines.
         warmup_requests: Number of requests recorded for each served signature.
+        report: Have the pipeline make the page of `addrl report` of every model; half a minute.
     """
 
     name: str
@@ -97,6 +98,7 @@ class PipelineConfig:
     confidence_intervals: bool = False
     beam_args: tuple[str, ...] = LOCAL_BEAM_ARGS
     warmup_requests: int = 4
+    report: bool = True
 
     def validate(self) -> None:
         """Validate the pipeline, the gates and the model.

@@ -9,7 +9,6 @@ TFX takes 16 seconds to import, so this module imports it when something is run.
 
 import contextlib
 import datetime
-import json
 import logging
 import os
 import pathlib
@@ -28,6 +27,7 @@ from tfx_pipeline.results import (
     load_evaluation,
     load_last_result,
     load_quality_verdict,
+    load_servability_verdict,
     write_result,
 )
 
@@ -167,26 +167,14 @@ def _make_result(
         verdicts=(
             Verdict("data", True, "no anomalies"),
             load_quality_verdict(evaluation),
-            _load_servability(runner.outputs["ServabilityGate"]["blessing"].uri),
+            load_servability_verdict(runner.outputs["ServabilityGate"]["blessing"].uri),
         ),
         pushed=pushed.get("pushed_destination") if pushed.get("pushed") else None,
         components=tuple(runner.runs),
         seconds=round(seconds, 3),
         log=str(log),
+        report=runner.outputs["Report"]["page"].uri if config.report else None,
     )
-
-
-def _load_servability(folder: str) -> Verdict:
-    from tfx_pipeline.components.servability import REPORT
-
-    report = json.loads(pathlib.Path(folder, REPORT).read_text(encoding="utf-8"))
-    detail = "; ".join(report["problems"])
-    if report["blessed"]:
-        detail = (
-            f"{len(report['signatures'])} signatures, {report['num_requests']} requests replayed, "
-            f"recommend {report['latency_ms']:.1f} ms"
-        )
-    return Verdict("servability", report["blessed"], detail)
 
 
 def make_error(error: Exception, log: pathlib.Path, what: str = "The run") -> PipelineError:

@@ -19,11 +19,13 @@ from tfx_pipeline.components.example_gen import (
 )
 from tfx_pipeline.components.latest_model import LatestPushedModelStrategy
 from tfx_pipeline.components.pusher import VersionedPusher
+from tfx_pipeline.components.report import Report
 from tfx_pipeline.components.servability import ServabilityGate
 from tfx_pipeline.components.trainer import CatalogueTrainer
 from tfx_pipeline.configs import DEFAULT_CACHE_DIR, PipelineConfig
 from tfx_pipeline.eval_config import make_eval_config
 from tfx_pipeline.fingerprint import compute_module_fingerprint
+from tfx_pipeline.report.photos import find_photo_column
 from tfx_pipeline.schemas import find_schema, get_schema_name
 
 _MODULES = "tfx_pipeline.modules"
@@ -101,7 +103,9 @@ def make_pipeline(config: PipelineConfig, paths: PipelinePaths) -> tfx.dsl.Pipel
     # Anomalous data must stop the run before anything is made of them.
     for component in (*encoder, transform, judging[0]):
         component.add_upstream_node(gate)
+    report = _make_report(config, interactions, gens["items"].outputs["examples"], trainer, judging)
     components = [*gens.values(), *validated["all"], gate, *encoder, transform, trainer, *judging]
+    components += report
     return tfx.dsl.Pipeline(
         pipeline_name=f"addrl-{config.name}",
         pipeline_root=str(paths.artifacts),
@@ -278,3 +282,25 @@ def _make_judging_components(
         ),
     ).with_id("Pusher")
     return [rows, resolver, evaluator, servability, pusher]
+
+
+def _make_report(config: PipelineConfig, interactions, items, trainer, judging):
+    """From a model and its verdicts to a page about it; nothing where the preset has none made."""
+    if not config.report:
+        return []
+    _, _, evaluator, servability, pusher = judging
+    return [
+        Report(
+            model=trainer.outputs["model"],
+            evaluation=evaluator.outputs["evaluation"],
+            blessing=servability.outputs["blessing"],
+            pushed=pusher.outputs["pushed_model"],
+            interactions=interactions,
+            items=items,
+            preset=config.name,
+            photo_column=find_photo_column(config),
+            fingerprint=compute_module_fingerprint(
+                "addrl_keras", "serving.sentences", "tfx_pipeline.report", "tfx_pipeline.results"
+            ),
+        ).with_id("Report")
+    ]

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 RESULT_FILE = "result.json"
+# What the ServabilityGate found, in the folder of its blessing.
+SERVABILITY_FILE = "report.json"
 
 # Metric values by name.
 Metrics = dict[str, float]
@@ -73,6 +75,7 @@ class RunResult:
         components: How each component went.
         seconds: Wall time of the whole run.
         log: Path of the log.
+        report: Folder of the report of the model, None where the preset has none made.
     """
 
     preset: str
@@ -84,6 +87,7 @@ class RunResult:
     components: tuple[ComponentRun, ...]
     seconds: float
     log: str
+    report: str | None = None
 
     @property
     def passed(self) -> bool:
@@ -206,6 +210,25 @@ def load_quality_verdict(folder: str) -> Verdict:
     ]
     detail = "; ".join(failures) or "all thresholds are met"
     return Verdict("quality", bool(result.validation_ok), detail)
+
+
+def load_servability_verdict(folder: str) -> Verdict:
+    """Load the decision of the ServabilityGate.
+
+    Args:
+        folder: URI of its `blessing`.
+
+    Returns:
+        The verdict of the gate `servability`.
+    """
+    report = json.loads(pathlib.Path(folder, SERVABILITY_FILE).read_text(encoding="utf-8"))
+    detail = "; ".join(report["problems"])
+    if report["blessed"]:
+        detail = (
+            f"{len(report['signatures'])} signatures, {report['num_requests']} requests replayed, "
+            f"recommend {report['latency_ms']:.1f} ms"
+        )
+    return Verdict("servability", report["blessed"], detail)
 
 
 def _word_failure(failure: Any) -> str:

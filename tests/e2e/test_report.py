@@ -54,18 +54,125 @@ def test_texts_of_the_data_are_escaped(planted_run):
 
     shown = Shown("<script>alert(1)</script>", "", "a & b")
     person = Person("<b>7</b>", ["year <1980"], [shown], [shown], "year=<1980", [shown])
-    contents = _make_empty(planted_run, people=[person])
+    contents = _make_empty(people=[person], verdicts=planted_run.result.verdicts)
     text = pages.render(contents)
     assert "<script>" not in text and "&lt;script&gt;" in text and "User &lt;b&gt;7" in text
 
 
-def _make_empty(planted_run, **parts):
+def _make_empty(**parts):
     import dataclasses
 
     from tfx_pipeline.report.contents import Contents
 
     empty = {part.name: [] for part in dataclasses.fields(Contents)}
-    return Contents(**{**empty, "result": planted_run.result, **parts})
+    return Contents(**{**empty, **parts})
+
+
+@pytest.fixture(scope="module")
+def made(planted_run):
+    """What the components of the last run made, as a pipeline passes it on."""
+    root = planted_run.runs_dir / "planted" / "pipeline_root"
+
+    def find(pattern):
+        return str(max(root.glob(pattern), key=lambda path: int(path.name)))
+
+    return {
+        "model": find("Trainer/model/*"),
+        "evaluation": find("Evaluator/evaluation/*"),
+        "blessing": find("ServabilityGate/blessing/*"),
+        "interactions": find("InteractionsGen/examples/*"),
+        "items": find("ItemsGen/examples/*"),
+    }
+
+
+def _run_component(made, page, pushed, preset="planted"):
+    from tfx.types import artifact_utils, standard_artifacts
+
+    from tfx_pipeline.components.artifacts import ReportPage
+    from tfx_pipeline.components.report import Report
+
+    types = {
+        "model": standard_artifacts.Model,
+        "evaluation": standard_artifacts.ModelEvaluation,
+        "blessing": standard_artifacts.InfraBlessing,
+        "interactions": standard_artifacts.Examples,
+        "items": standard_artifacts.Examples,
+    }
+    inputs = {name: kind() for name, kind in types.items()}
+    for name, artifact in inputs.items():
+        artifact.uri = made[name]
+    inputs["interactions"].split_names = artifact_utils.encode_split_names(["test"])
+    inputs["items"].split_names = artifact_utils.encode_split_names(["catalogue"])
+    inputs["pushed"] = standard_artifacts.PushedModel()
+    inputs["pushed"].set_int_custom_property("pushed", int(bool(pushed)))
+    inputs["pushed"].set_string_custom_property("pushed_destination", pushed)
+    output = ReportPage()
+    output.uri = str(page)
+    function = Report.EXECUTOR_SPEC.executor_class._FUNCTION
+    function(**inputs, page=output, preset=preset, photo_column="", fingerprint="")
+
+
+def test_the_pipeline_makes_the_same_page(planted_run, made, page, tmp_path, capsys):
+    import dataclasses
+
+    from tfx_pipeline.commands.report import write_report
+    from tfx_pipeline.commands.workspace import Workspace
+    from tfx_pipeline.configs import get_preset
+    from tfx_pipeline.report.page import load_contents
+    from tfx_pipeline.results import write_result
+
+    last = load_last_result(planted_run.runs_dir, "planted")
+    _run_component(made, tmp_path, last.pushed)
+    contents = load_contents(tmp_path)
+    assert contents.version == last.pushed.rsplit("/", 1)[1]
+    assert contents.verdicts == list(last.verdicts)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    (accuracy,) = contents.accuracy
+    assert accuracy[1] in page and accuracy[1] in text
+    assert contents.facts[1][1] in page and "The baselines are measured after a run" in text
+    # `addrl report` takes what the run made, and adds the baselines.
+    place = Workspace(planted_run.runs_dir, "planted")
+    lines = []
+    try:
+        write_result(dataclasses.replace(last, report=str(tmp_path)), place.root)
+        out = tmp_path / "again.html"
+        write_report(get_preset("planted"), place, lines.append, out)
+    finally:
+        write_result(last, place.root)
+    assert lines == [] and accuracy[1] in out.read_text(encoding="utf-8")
+
+
+def test_a_model_that_was_refused_has_a_page_that_says_so(made, tmp_path):
+    _run_component(made, tmp_path, "")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "planted: report of a model that was refused" in text
+
+
+def test_a_report_that_cannot_be_made_does_not_stop_the_run(made, tmp_path, caplog):
+    _run_component({**made, "model": str(tmp_path / "gone")}, tmp_path / "page", "")
+    assert not list((tmp_path / "page").iterdir())
+    assert "the report was not made" in caplog.text
+
+
+def test_contents_survive_json_and_nothing_else_is_taken(tmp_path):
+    from tfx_pipeline.report.contents import Contents, add_baselines
+    from tfx_pipeline.report.page import load_contents
+    from tfx_pipeline.report.people import Person, Shown
+    from tfx_pipeline.results import Verdict
+
+    shown = Shown("A", "", "x", "because", [["year", 0.5]])
+    contents = _make_empty(
+        people=[Person("7", ["p"], [shown], [shown], "w", [shown])],
+        verdicts=[Verdict("data", True, "no anomalies")],
+        accuracy=[["this model", "0.5", "0.4"]],
+    )
+    assert Contents.from_json(contents.to_json()) == contents
+    rows = {"ease": {"recall_at_20": 0.25, "ndcg_at_20": 0.125}, "short": {"recall_at_5": 1.0}}
+    assert add_baselines(contents, rows).accuracy[1:] == [("EASE", "0.2500", "0.1250")]
+    assert load_contents(tmp_path) is None
+    for text in ("{", "{}", '{"people": [1], "verdicts": []}', '{"people": [], "verdicts": []}'):
+        (tmp_path / "contents.json").write_text(text)
+        assert load_contents(tmp_path) is None
 
 
 @pytest.mark.parametrize("pushed", [None, "serving/1"])

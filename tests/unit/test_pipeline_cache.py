@@ -23,6 +23,21 @@ def _load_parameters(root):
     return {node.node_info.id: node.parameters.SerializeToString(True) for node in nodes}
 
 
+def test_presets_have_a_report_made_after_the_push_unless_they_say_not(tmp_path):
+    import dataclasses
+
+    from tfx_pipeline.configs import get_preset
+    from tfx_pipeline.pipeline import PipelinePaths, make_pipeline
+
+    planted = get_preset("planted")
+    assert get_preset("movielens").report and not planted.report
+    for report in (False, True):
+        config = dataclasses.replace(planted, report=report)
+        made = make_pipeline(config, PipelinePaths(tmp_path))
+        names = [component.id for component in made.components]
+        assert names[-1] == ("Report" if report else "Pusher")
+
+
 @pytest.fixture
 def find_changes(tmp_path):
     before = _load_parameters(tmp_path)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import scipy.sparse
 
 from addrl_keras.baselines import QUICK, Content, evaluate_baselines
-from addrl_keras.catalogue import Interactions, binarize, make_interactions
+from addrl_keras.catalogue import Interactions, binarize, make_interactions, make_matrix
 from tfx_pipeline.commands import workspace
 from tfx_pipeline.commands.errors import CommandError
 from tfx_pipeline.configs import PipelineConfig
@@ -122,17 +122,8 @@ def load_interactions(
     auxiliary = _load_pairs(place, AUXILIARY) if has_auxiliary else None
     interactions, _ = make_interactions(item_ids, train, validation, auxiliary)
     has_history = interactions.known.getnnz(axis=1) > 0
-    users = {user: i for i, user in enumerate(interactions.user_ids) if has_history[i]}
-    items = {item: i for i, item in enumerate(item_ids)}
-    pairs = [
-        (users[user], items[item])
-        for user, item in zip(*test, strict=True)
-        if user in users and item in items
-    ]
-    rows, columns = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    ones = np.ones(len(rows), np.float32)
-    matrix = scipy.sparse.csr_matrix((ones, (rows, columns)), shape=interactions.train.shape)
-    return interactions, binarize(matrix)
+    matrix = make_matrix(test, interactions.user_ids, item_ids)
+    return interactions, binarize(scipy.sparse.diags(has_history.astype(np.float32)) @ matrix)
 
 
 def _load_pairs(place: workspace.Workspace, split: str) -> tuple[np.ndarray, np.ndarray]:

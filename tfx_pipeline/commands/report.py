@@ -63,7 +63,9 @@ def _validate_out(out: Path | None) -> None:
 def write_report(
     config: Any, place: workspace.Workspace, progress: Any, out: Path | None = None
 ) -> Path:
-    """Writes the report of the newest pushed version.
+    """Writes the report of the version that the last run pushed, with the baselines beside it.
+
+    The run made what it says; where it did not, it is made now.
 
     Args:
         config: The pipeline's configuration.
@@ -77,11 +79,18 @@ def write_report(
     Raises:
         CommandError: Nothing is pushed, or no run has ended.
     """
-    from tfx_pipeline.report.contents import load_contents
-    from tfx_pipeline.report.page import render
+    from tfx_pipeline.report.contents import add_baselines, make_contents
+    from tfx_pipeline.report.page import PAGE, load_contents, render
+    from tfx_pipeline.report.sources import find_last_run, load_from_folder
 
-    path = out or place.root / "report.html"
-    workspace.write_text(path, render(load_contents(config, place, progress)))
+    found, version = find_last_run(place)
+    contents = load_contents(found.report) if found.report else None
+    if contents is None or contents.version != version:
+        contents = make_contents(load_from_folder(config, place, found, version), progress)
+    kept = workspace.load_json(place.baselines)
+    measured = kept.get("baselines") if isinstance(kept, dict) else None
+    path = out or place.root / PAGE
+    workspace.write_text(path, render(add_baselines(contents, measured or {})))
     return path
 
 

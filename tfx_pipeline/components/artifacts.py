@@ -9,6 +9,12 @@ class DataBlessing(Artifact):
     TYPE_NAME = "AddrlDataBlessing"
 
 
+class ReportPage(Artifact):
+    """The report of a model: a page, and what it says as JSON (`tfx_pipeline/report/`)."""
+
+    TYPE_NAME = "AddrlReportPage"
+
+
 class ModalityReport(Artifact):
     """Which items lack a modality and why, and how much was encoded (`encoders/report.py`)."""
 

@@ -12,8 +12,8 @@ from tfx.types.standard_artifacts import InfraBlessing, Model
 from tfx.utils import path_utils
 
 from tfx_pipeline.components.probing import find_problems, run_probe
+from tfx_pipeline.results import SERVABILITY_FILE
 
-REPORT = "report.json"
 # What TFX's InfraValidator writes, and its Pusher reads.
 _BLESSED = "INFRA_BLESSED"
 _NOT_BLESSED = "INFRA_NOT_BLESSED"
@@ -30,7 +30,7 @@ def write_verdict(blessing: InfraBlessing, report: dict[str, Any], problems: lis
     folder = pathlib.Path(blessing.uri)
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps({**report, "problems": problems, "blessed": not problems}, indent=2)
-    (folder / REPORT).write_text(text, encoding="utf-8")
+    (folder / SERVABILITY_FILE).write_text(text, encoding="utf-8")
     (folder / (_NOT_BLESSED if problems else _BLESSED)).touch()
     blessing.set_int_custom_property("blessed", 0 if problems else 1)
 

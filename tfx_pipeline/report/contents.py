@@ -1,11 +1,11 @@
-"""What a report says, gathered from a run's folder and the model that it pushed."""
+"""What a report says, made out of a fitted model, its test and the gates' verdicts."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,10 @@ from addrl_keras.control import Served, sweep
 from addrl_keras.metrics import ranking
 from addrl_keras.probing import compute_floor, compute_majorities, get_chunks, get_labels, probe_all
 from addrl_keras.training import FitResult
-from tfx_pipeline.commands import baselines, metrics, workspace
-from tfx_pipeline.commands.errors import CommandError
-from tfx_pipeline.configs import PipelineConfig
-from tfx_pipeline.index.extras import load_extras
+from tfx_pipeline.commands import metrics
 from tfx_pipeline.report import figures
-from tfx_pipeline.report.people import Person, make_people
-from tfx_pipeline.results import RunResult, load_last_result
+from tfx_pipeline.report.people import Person, Shown, make_people
+from tfx_pipeline.results import Verdict
 
 K = 20
 _DRAWS = 1000
@@ -42,10 +39,10 @@ class Contents:
 
     Attributes:
         preset: Its name.
-        version: Of the model.
+        version: Of the model; "" where the gates refused it.
         date: When the report was made.
         facts: What was trained on what, as pairs of a name and words.
-        result: What the run found.
+        verdicts: The gates' decisions.
         accuracy: Rows of a system, Recall@20 and NDCG@20, with an interval where there is one.
         slices: For each attribute a figure.
         learning: Figures of the training.
@@ -58,10 +55,10 @@ class Contents:
     """
 
     preset: str
-    version: int
+    version: str
     date: str
     facts: Sequence[tuple[str, str]]
-    result: RunResult
+    verdicts: Sequence[Verdict]
     accuracy: Sequence[tuple[str, str, str]]
     slices: Sequence[str]
     learning: Sequence[str]
@@ -72,78 +69,110 @@ class Contents:
     maps: Sequence[str]
     people: Sequence[Person]
 
+    def to_json(self) -> str:
+        """Return JSON from which `from_json` makes equal contents."""
+        return json.dumps(dataclasses.asdict(self))
 
-def load_contents(
-    config: PipelineConfig, place: workspace.Workspace, progress: Progress = lambda line: None
-) -> Contents:
-    """Gathers the report of the last run and of the version that it pushed.
+    @classmethod
+    def from_json(cls, text: str) -> Contents:
+        """Make contents; inverse of `to_json`.
+
+        Raises:
+            ValueError: It is not what `to_json` returns.
+        """
+        try:
+            found = json.loads(text)
+            people = [
+                Person(
+                    **{
+                        **person,
+                        **{
+                            shelf: [Shown(**item) for item in person[shelf]]
+                            for shelf in ("history", "items", "steered")
+                        },
+                    }
+                )
+                for person in found["people"]
+            ]
+            verdicts = [Verdict(**verdict) for verdict in found["verdicts"]]
+            return cls(**{**found, "people": people, "verdicts": verdicts})
+        except (LookupError, TypeError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Sources:
+    """What a report is made of.
+
+    Attributes:
+        preset: Its name.
+        version: Of the model; "" where the gates refused it.
+        result: The fitted model.
+        test: Binary CSR `[num_users, num_items]`, what should be found.
+        slices: Metrics by attribute and value.
+        verdicts: The gates' decisions.
+        titles: Titles by item.
+        photos: Path of the photo by item.
+    """
+
+    preset: str
+    version: str
+    result: FitResult
+    test: scipy.sparse.csr_matrix
+    slices: Mapping[str, Mapping[str, Mapping[str, float]]]
+    verdicts: Sequence[Verdict]
+    titles: Mapping[str, str]
+    photos: Mapping[str, str]
+
+
+def make_contents(sources: Sources, progress: Progress = lambda line: None) -> Contents:
+    """Makes what a report says, without the baselines (`add_baselines`).
 
     Args:
-        config: The pipeline's configuration.
-        place: The folder of the preset.
+        sources: What it is about.
         progress: Called with a line before what takes long.
-
-    Raises:
-        CommandError: No run has ended, its version is gone, or the tables have changed since.
     """
-    found = load_last_result(place.root.parent, place.preset)
-    if not place.list_versions() or found is None:
-        raise CommandError(
-            f"{place.serving} holds no version to report on. Train with `addrl run {place.preset}`."
-        )
-    version = Path(found.pushed or "").name
-    if version not in map(str, place.list_versions()):
-        refused = f" ({found.reason})" if found.reason else ""
-        raise CommandError(
-            f"The last run pushed no version that is still in {place.serving}{refused}, and the "
-            f"report is about a run and its model. Received: {found.pushed or 'nothing pushed'}. "
-            f"Train again with `addrl run {place.preset}`."
-        )
-    result = load_extras(place.serving / version).result
-    interactions, test = baselines.load_interactions(place, result.catalogue.item_ids)
-    if interactions.user_ids != result.interactions.user_ids:
-        raise CommandError(
-            f"The tables in {place.data} are not those that version {version} was trained on. "
-            f"Train again with `addrl run {place.preset}`."
-        )
+    result = sources.result
     progress("asking the model for its lists ...")
     served = Served(result)
     progress("probing the chunks ...")
     probes, floor = _draw_probes(result)
     progress("sweeping wishes ...")
-    control = _draw_control(served, test)
+    control = _draw_control(served, sources.test)
     progress("drawing the items ...")
     maps = _draw_maps(result)
     learning, note = _draw_learning(result)
     return Contents(
-        place.preset,
-        int(version),
+        sources.preset,
+        sources.version,
         datetime.date.today().isoformat(),
-        _make_facts(result, test),
-        found,
-        _make_accuracy(result, test, place),
-        _draw_slices(config, found),
+        _make_facts(result, sources.test),
+        sources.verdicts,
+        [_measure_accuracy(result, sources.test)],
+        _draw_slices(sources.slices),
         learning,
         note,
         probes,
         floor,
         control,
         maps,
-        make_people(served, place.load_titles(), load_photos(place, config)),
+        make_people(served, sources.titles, sources.photos),
     )
 
 
-def load_photos(place: workspace.Workspace, config: PipelineConfig) -> dict[str, str]:
-    """Loads the paths of the items' photos, by id; none where no modality is of photos."""
-    import pyarrow.parquet as pq
+def add_baselines(contents: Contents, baselines: Mapping[str, Mapping[str, Any]]) -> Contents:
+    """Adds rows of baselines to the accuracy.
 
-    columns = [part.column for part in config.model.content_modalities if part.name == "image"]
-    files = sorted(place.data.glob("items/*.parquet"))
-    if not columns or not files or columns[0] not in pq.read_schema(files[0]).names:
-        return {}
-    table = pq.read_table(place.data / "items", columns=["item_id", columns[0]]).to_pydict()
-    pairs = zip(table["item_id"], table[columns[0]], strict=True)
-    return {item: path for item, path in pairs if isinstance(path, str) and path}
+    Args:
+        contents: Contents without them.
+        baselines: Metrics by baseline; those of other list lengths are left out.
+    """
+    rows = list(contents.accuracy)
+    for name, found in baselines.items():
+        recall, ndcg = found.get(f"recall_at_{K}"), found.get(f"ndcg_at_{K}")
+        if recall is not None and ndcg is not None:
+            rows.append((metrics.BASELINE_NAMES.get(name, name), f"{recall:.4f}", f"{ndcg:.4f}"))
+    return dataclasses.replace(contents, accuracy=rows)
 
 
 def _make_facts(result: FitResult, test: scipy.sparse.csr_matrix) -> list[tuple[str, str]]:
@@ -168,27 +197,15 @@ def _make_facts(result: FitResult, test: scipy.sparse.csr_matrix) -> list[tuple[
     ]
 
 
-def _make_accuracy(
-    result: FitResult, test: scipy.sparse.csr_matrix, place: workspace.Workspace
-) -> list[tuple[str, str, str]]:
+def _measure_accuracy(result: FitResult, test: scipy.sparse.csr_matrix) -> tuple[str, str, str]:
     known = result.interactions.known
     users, ranked = ranking.rank_users(result.model.compute_scores, known, test, K, pass_users=True)
     relevant = test[users]
-    rows = [
-        (
-            "this model",
-            _word_interval(ranking.compute_recall_at_k(ranked, relevant)),
-            _word_interval(ranking.compute_ndcg_at_k(ranked, relevant)),
-        )
-    ]
-    kept = workspace.load_json(place.baselines)
-    measured = kept.get("baselines") if isinstance(kept, dict) else None
-    for name, found in (measured or {}).items():
-        title = metrics.BASELINE_NAMES.get(name, name)
-        recall, ndcg = found.get(f"recall_at_{K}"), found.get(f"ndcg_at_{K}")
-        if recall is not None and ndcg is not None:
-            rows.append((title, f"{recall:.4f}", f"{ndcg:.4f}"))
-    return rows
+    return (
+        "this model",
+        _word_interval(ranking.compute_recall_at_k(ranked, relevant)),
+        _word_interval(ranking.compute_ndcg_at_k(ranked, relevant)),
+    )
 
 
 def _word_interval(values: np.ndarray) -> str:
@@ -200,11 +217,11 @@ def _word_interval(values: np.ndarray) -> str:
     return f"{values.mean():.4f} ({low:.4f} to {high:.4f})"
 
 
-def _draw_slices(config: PipelineConfig, found: RunResult) -> list[str]:
+def _draw_slices(slices: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str]:
     """Draws Recall@20 by slice: of each attribute the values with most test interactions."""
     name = f"recall_at_{K}"
     drawn = []
-    for attribute, rows in found.slices.items():
+    for attribute, rows in slices.items():
         order = sorted(rows, key=lambda value: -rows[value].get("users", 0.0))[:_SLICES]
         bars = {figures.shorten(value): rows[value][name] for value in order if name in rows[value]}
         if len(bars) > 1:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import pathlib
 
 import jinja2
 
 from tfx_pipeline.report.contents import Contents
 
+PAGE, CONTENTS = "report.html", "contents.json"
 SECTIONS = (
     ("what", "What"),
     ("gates", "Gates"),
@@ -38,3 +41,22 @@ def render(contents: Contents) -> str:
     )
     shallow = {part.name: getattr(contents, part.name) for part in dataclasses.fields(contents)}
     return environment.get_template("page.html.j2").render(sections=SECTIONS, **shallow)
+
+
+def write_pages(contents: Contents, folder: str | os.PathLike) -> None:
+    """Writes a page and what it says, from which `load_contents` makes the contents again.
+
+    Args:
+        contents: What it says.
+        folder: Where to write both; it must be there.
+    """
+    pathlib.Path(folder, CONTENTS).write_text(contents.to_json(), encoding="utf-8")
+    pathlib.Path(folder, PAGE).write_text(render(contents), encoding="utf-8")
+
+
+def load_contents(folder: str | os.PathLike) -> Contents | None:
+    """Loads what `write_pages` wrote; None where it is not there or not whole."""
+    try:
+        return Contents.from_json(pathlib.Path(folder, CONTENTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

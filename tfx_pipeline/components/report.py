@@ -1,0 +1,75 @@
+"""The page about a model, made in the pipeline of every model, of those that were refused too."""
+
+import logging
+import os
+import pathlib
+
+from tfx import v1 as tfx
+from tfx.types import artifact_utils
+from tfx.types.standard_artifacts import (
+    Examples,
+    InfraBlessing,
+    Model,
+    ModelEvaluation,
+    PushedModel,
+)
+from tfx.utils import path_utils
+
+from tfx_pipeline import progress
+from tfx_pipeline.components.artifacts import ReportPage
+from tfx_pipeline.components.evaluation_rows import TEST_SPLIT
+from tfx_pipeline.components.example_gen import ITEMS_SPLIT
+
+_logger = logging.getLogger(__name__)
+
+
+@tfx.dsl.components.component
+def Report(  # noqa: N802 (components are named like classes)
+    model: tfx.dsl.components.InputArtifact[Model],
+    evaluation: tfx.dsl.components.InputArtifact[ModelEvaluation],
+    blessing: tfx.dsl.components.InputArtifact[InfraBlessing],
+    pushed: tfx.dsl.components.InputArtifact[PushedModel],
+    interactions: tfx.dsl.components.InputArtifact[Examples],
+    items: tfx.dsl.components.InputArtifact[Examples],
+    page: tfx.dsl.components.OutputArtifact[ReportPage],
+    preset: tfx.dsl.components.Parameter[str],
+    photo_column: tfx.dsl.components.Parameter[str],
+    fingerprint: tfx.dsl.components.Parameter[str],
+) -> None:
+    """Write the page, and what it says as JSON, from which `addrl report` makes it again.
+
+    A model is pushed by now, and a report is no gate: where it cannot be made, the log has why, the
+    artifact stays empty, and the run goes on.
+    """
+    del fingerprint  # A parameter only so that an edit of the report makes it again.
+    from tfx_pipeline.report.contents import make_contents
+    from tfx_pipeline.report.page import write_pages
+    from tfx_pipeline.report.sources import load_from_artifacts
+
+    folder = pathlib.Path(page.uri)
+    folder.mkdir(parents=True, exist_ok=True)
+    was_pushed = pushed.get_int_custom_property("pushed")
+    try:
+        sources = load_from_artifacts(
+            preset,
+            path_utils.serving_model_path(model.uri),
+            evaluation.uri,
+            blessing.uri,
+            pushed.get_string_custom_property("pushed_destination") if was_pushed else "",
+            [_make_pattern(interactions, TEST_SPLIT)],
+            [_make_pattern(items, ITEMS_SPLIT)],
+            photo_column,
+        )
+        write_pages(make_contents(sources, _tell), folder)
+    except Exception as error:
+        _logger.exception("the report was not made")
+        what = str(error) or type(error).__name__
+        progress.report(f"Report not made: {what}", is_result=True)
+
+
+def _tell(line: str) -> None:
+    progress.report(f"Report {line}")
+
+
+def _make_pattern(examples: Examples, split: str) -> str:
+    return os.path.join(artifact_utils.get_split_uri([examples], split), "*")
