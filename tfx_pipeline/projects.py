@@ -52,6 +52,7 @@ class _Evaluation:
 
     k: int = PipelineConfig.k
     confidence_intervals: bool = PipelineConfig.confidence_intervals
+    report: bool = PipelineConfig.report
 
 
 def list_projects(directory: pathlib.Path | None = None) -> list[str]:
@@ -135,6 +136,13 @@ def _make_config(path: pathlib.Path, document: dict[str, Any]) -> PipelineConfig
             parts[name] = reader.check_type(name, document[name], hints[name])
     model = Config(**parts)
     _check_columns(reader, model, tables)
+    if model.reads_auxiliary and not tables.interactions.keeps_low_ratings:
+        raise reader.error(
+            "start.auxiliary_weight: [data] keeps no low ratings for it to count",
+            model.start.auxiliary_weight,
+            'Set data.interactions.min_rating and data.interactions.low_ratings = "auxiliary", or '
+            "the weight to 0.",
+        )
     evaluation = make("evaluation", _Evaluation)
     return PipelineConfig(
         name=path.parent.name,
@@ -145,6 +153,7 @@ def _make_config(path: pathlib.Path, document: dict[str, Any]) -> PipelineConfig
         gates=make("gates", GateConfig),
         k=evaluation.k,
         confidence_intervals=evaluation.confidence_intervals,
+        report=evaluation.report,
     )
 
 
