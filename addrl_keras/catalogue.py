@@ -214,7 +214,8 @@ def make_interactions(
     users = sorted({*train[0].tolist(), *validation[0].tolist()})
     fitted, chosen = (make_matrix(pairs, users, item_ids) for pairs in (train, validation))
     chosen = binarize(chosen - chosen.multiply(fitted))
-    dropped = sum(item not in known for pairs in (train, validation) for item in pairs[1].tolist())
+    parts = (train, validation, *([] if auxiliary is None else [auxiliary]))
+    dropped = sum(item not in known for pairs in parts for item in pairs[1].tolist())
     further = None
     if auxiliary is not None:
         further = make_matrix(auxiliary, sorted(set(auxiliary[0].tolist())), item_ids)

@@ -239,11 +239,11 @@ class StartConfig:
                 f"have {' and '.join(FACTORED_PARTS)} alone; start.kind='closed_form' takes the "
                 f"others. Received: {', '.join(map(repr, dense))}"
             )
-        if self.auxiliary_weight and (self.kind == "random" or not dict(self.blend).get(EASE)):
+        if self.auxiliary_weight and not dict(self.blend).get(EASE):
             raise ValueError(
-                f"start.auxiliary_weight acts in the Gram matrix of {EASE!r}, so it needs a start "
-                f"that blends it. Received: auxiliary_weight={self.auxiliary_weight:g} with "
-                f"kind={self.kind!r} and blend={self.blend!r}"
+                f"start.auxiliary_weight acts in the Gram matrix of {EASE!r}, so start.blend must "
+                f"have it. Received: auxiliary_weight={self.auxiliary_weight:g} with "
+                f"blend={self.blend!r}"
             )
 
 
@@ -523,8 +523,9 @@ class Config:
 
     @property
     def reads_auxiliary(self) -> bool:
-        """Whether fitting reads auxiliary interactions; the paper's recipe has no use for them."""
-        return self.recipe == CONSTRUCTION and self.start.auxiliary_weight > 0
+        """Whether fitting reads auxiliary interactions: the teacher alone has a use for them."""
+        has_teacher = self.start.kind != "random" or self.losses.preference_kind == "distillation"
+        return self.recipe == CONSTRUCTION and has_teacher and self.start.auxiliary_weight > 0
 
     @property
     def content_modalities(self) -> tuple[Modality, ...]:

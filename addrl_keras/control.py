@@ -203,16 +203,19 @@ def compare(curves: Mapping[str, list[dict[str, float]]]) -> list[dict[str, Any]
         curves: By system the means at each strength, by rising strength.
 
     Returns:
-        For each of `SHARES` that all reach, and the fullest that all reach: `share`, and by system
-        `recall` and `drift`, between the strengths on a straight line.
+        For each of `SHARES` that a wish and the re-ranking reach, and the fullest that they reach:
+        `share`, and by system `recall` and `drift`, between the strengths on a straight line; of
+        further systems where they reach it.
     """
-    swept = [name for name in curves if name != "filter"]
+    swept = [name for name in ("boost", "want", "want_hold") if name in curves]
     full = min(max(point["share"] for point in curves[name]) for name in swept)
     lowest = max(curves[name][0]["share"] for name in swept)
     rows: list[dict[str, Any]] = []
     for share in (*(each for each in SHARES if lowest <= each < full), full):
         row: dict[str, Any] = {"share": share, "is_full": share == full}
-        for name in swept:
+        for name in curves:
+            if name == "filter" or share > max(point["share"] for point in curves[name]):
+                continue
             row[name] = {
                 figure: interpolate(curves[name], share, figure) for figure in ("recall", "drift")
             }

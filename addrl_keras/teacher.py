@@ -15,7 +15,11 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
 
-from addrl_keras.baselines.ease import compute_ease_weights, compute_user_weighted_gram
+from addrl_keras.baselines.ease import (
+    add_auxiliary,
+    compute_ease_weights,
+    compute_user_weighted_gram,
+)
 from addrl_keras.baselines.item_knn import compute_similarity as compute_co_occurrence
 from addrl_keras.baselines.item_knn import keep_neighbours
 from addrl_keras.catalogue import Catalogue, Features, compute_similarity
@@ -38,8 +42,7 @@ def compute_gram(
     """Computes `X' N_X X + auxiliary_weight A' N_A A + sum_s weight_s F_s F_s'`.
 
     `N` weights each row by its number of items to the power of `-user_exponent`. A user's auxiliary
-    interactions `A` are a row of their own: what somebody took for some reason goes together, and
-    apart from what the same person rated low. In one row with the history they lose accuracy.
+    interactions `A` are a row of their own, beside that of the history `X`.
 
     Args:
         history: Binary CSR `X` `[num_users, num_items]`.
@@ -49,11 +52,18 @@ def compute_gram(
 
     Returns:
         Float32 `[num_items, num_items]`.
+
+    Raises:
+        ValueError: Auxiliary interactions count, and there are none.
     """
     gram = compute_user_weighted_gram(history, start.user_exponent)
-    if auxiliary is not None and start.auxiliary_weight:
-        further = compute_user_weighted_gram(auxiliary, start.user_exponent)
-        gram += np.float32(start.auxiliary_weight) * further
+    if start.auxiliary_weight:
+        if auxiliary is None:
+            raise ValueError(
+                "start.auxiliary_weight counts auxiliary interactions, and there are none. "
+                f"Received: auxiliary=None with the weight {start.auxiliary_weight:g}"
+            )
+        add_auxiliary(gram, auxiliary, start.auxiliary_weight, start.user_exponent)
     for name, weight in start.side_information:
         rows = get_evidence(catalogue, name)
         gram += weight * compute_similarity(rows, rows)

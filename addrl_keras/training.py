@@ -161,10 +161,12 @@ def _validate_trainable(interactions: Interactions) -> None:
 
 def _validate_auxiliary(config: Config, interactions: Interactions) -> None:
     """Raises `ValueError` where the configuration counts auxiliary interactions and has none."""
-    if config.reads_auxiliary and interactions.auxiliary is None:
+    if not config.reads_auxiliary:
+        return
+    if interactions.auxiliary is None or not interactions.auxiliary.nnz:
         raise ValueError(
-            "start.auxiliary_weight counts auxiliary interactions, and there are none. Give "
-            "`Interactions.auxiliary`, or set the weight to 0. "
+            "start.auxiliary_weight counts auxiliary interactions, and there are none with items "
+            "of the catalogue. Give `Interactions.auxiliary`, or set the weight to 0. "
             f"Received: auxiliary_weight={config.start.auxiliary_weight:g}"
         )
 

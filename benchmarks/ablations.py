@@ -69,7 +69,11 @@ def _change(config: Config) -> dict[str, Config]:
     # Added one by one, in their order; without one there is no model.
     for count in range(1, len(config.attributes)):
         variants[f"attributes_{count}"] = leave_out(config, *config.attribute_names[count:])
-    return {name: changed for name, changed in variants.items() if changed != config}
+    different: dict[str, Config] = {}
+    for name, changed in variants.items():
+        if changed not in (config, *different.values()):
+            different[name] = changed
+    return different
 
 
 def leave_out(config: Config, *names: str) -> Config:

@@ -24,6 +24,7 @@ import scipy.sparse.linalg
 from addrl_keras.catalogue import AttributeValues, Catalogue, normalize_rows
 from addrl_keras.config import MEMORY, RESIDUAL, Config, LossConfig
 from addrl_keras.metrics.disentanglement import compute_dci, split_items
+from addrl_keras.metrics.ranking import compute_ranking_metrics
 from addrl_keras.probing import (
     Chunks,
     Labels,
@@ -34,16 +35,16 @@ from addrl_keras.probing import (
     probe_all,
 )
 from addrl_keras.watching import get_single_labels
-from benchmarks.fitted import Data, K, clear_rows, load_data, make_parser
-from benchmarks.provenance import make_provenance, write_result
+from benchmarks.fitted import Data, K, clear_rows, load_data, make_parser, score_ranking
+from benchmarks.provenance import load_result, make_provenance, write_result
 
 SEEDS = (0, 1, 2)
 HIDDEN = 0.3
 _TREES = 50
 # Of the boosted trees; and the values above which an attribute is left to the other probes.
 _ROUNDS, _MOST_TREES = 20, 80
-# Of the network.
-_PASSES = 80
+# Of the network; and items that there must be to judge a probe on.
+_PASSES, _FEWEST = 80, 3
 # Passes of gradient training that are looked at.
 EPOCHS = 5
 PAPER_EPOCHS = 30
@@ -123,11 +124,17 @@ def make_systems(
         return fit(config, data.catalogue, data.interactions)
 
     def score(result: Any) -> float:
-        from benchmarks.fitted import score_ranking
-
-        scores = result.model.compute_scores
-        found = score_ranking(scores, data.interactions.known, data.test)
-        return found["recall_at_20"]
+        # Known users are asked for by what the towers were fitted on: of the paper's recipe that
+        # was not fitted again, what came later is in nobody's embedding.
+        fitted_on, model = result.fitted_on, result.model
+        found = compute_ranking_metrics(
+            lambda _, users: model.compute_scores(fitted_on[users], users),
+            data.interactions.known,
+            data.test,
+            K,
+            pass_users=True,
+        )
+        return float(found[f"recall_at_{K}"])
 
     fitted: dict[int, Any] = {}
 
@@ -143,10 +150,9 @@ def make_systems(
         return get_chunks(result.model), score(result)
 
     def macrid_vae(seed: int) -> tuple[Chunks, float | None]:
-        from addrl_keras.baselines import MacridVae
-        from benchmarks.fitted import score_ranking
+        from addrl_keras.baselines import MacridVAE
 
-        candidate = MacridVae(concepts=1 + len(data.config.attributes), seed=seed)
+        candidate = MacridVAE(concepts=1 + len(data.config.attributes), seed=seed)
         _, chosen = candidate.validate(data.interactions, K)
         baseline = chosen.fit(data.interactions.known)
         found = score_ranking(baseline.score, data.interactions.known, data.test)
@@ -221,7 +227,7 @@ def name_concepts(concepts: Sequence[np.ndarray], labels: Labels, seed: int) -> 
         The concepts by attribute, so matched that the probes' accuracies add up to the most; and
         the one that is left, as the residual.
     """
-    told = np.array([list(probe_all(part, labels, seed).values()) for part in concepts])
+    told = np.nan_to_num([list(probe_all(part, labels, seed).values()) for part in concepts])
     rows, columns = scipy.optimize.linear_sum_assignment(-told)
     names = dict(zip(rows.tolist(), (list(labels)[column] for column in columns), strict=True))
     found = {names.get(number, RESIDUAL): part for number, part in enumerate(concepts)}
@@ -256,16 +262,19 @@ def probe_not_linearly(chunks: Chunks, labels: Labels, seed: int) -> dict[str, A
     for name, (probe, most) in probes.items():
         for chunk, vectors in chunks.items():
             told = {}
-            for attribute, values in labels.items():
+            scale = vectors.std(axis=0)
+            # As the linear probe: standardised, a dimension that hardly varies would be noise.
+            used = vectors[:, scale > 1e-6 * max(1e-12, scale.max())]
+            for attribute, values in labels.items() if used.shape[1] else ():
                 fitted, rest = split_items(values, seed)
-                if len(np.unique(values[fitted])) > most:
+                if len(rest) < _FEWEST or len(np.unique(values[fitted])) > most:
                     continue
                 pipeline = make_pipeline(StandardScaler(), probe)
                 with warnings.catch_warnings():
                     # That its loss still falls after the last pass is no news to anybody.
                     warnings.simplefilter("ignore", ConvergenceWarning)
-                    pipeline.fit(vectors[fitted], values[fitted])
-                told[attribute] = round(float(pipeline.score(vectors[rest], values[rest])), 4)
+                    pipeline.fit(used[fitted], values[fitted])
+                told[attribute] = round(float(pipeline.score(used[rest], values[rest])), 4)
             found[name][chunk] = told
     return found
 
@@ -280,12 +289,13 @@ def measure_training(data: Data, labels: Labels, seed: int) -> list[dict[str, An
     import keras
 
     from addrl_keras.content import compute_distributions, fit_content_tower
-    from addrl_keras.metrics.ranking import compute_ranking_metrics
     from addrl_keras.optimizers import TableAdam
     from addrl_keras.start import make_started_model
     from addrl_keras.training import UserBatches
 
-    config, interactions = data.config, data.interactions
+    keras.utils.set_random_seed(seed)
+    training = dataclasses.replace(data.config.training, seed=seed)
+    config, interactions = dataclasses.replace(data.config, training=training), data.interactions
     tower, _ = fit_content_tower(config, data.catalogue)
     distributions, _ = compute_distributions(config, data.catalogue, tower)
     train = interactions.train
@@ -427,10 +437,14 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     options = parser.parse_args()
     provenance = make_provenance(seeds=list(options.seeds))
-    found: dict[str, Any] = {}
+    try:
+        found: dict[str, Any] = load_result("disentanglement")["presets"]
+    except FileNotFoundError:
+        found = {}
     # Written after each, so that what is measured is kept whatever comes after it.
     for name in options.presets:
-        found[name] = measure(name, load_data(name, options.runs), tuple(options.seeds))
+        measured = measure(name, load_data(name, options.runs), tuple(options.seeds))
+        found[name] = {**measured, "seeds": list(options.seeds), "commit": provenance["commit"]}
         print(write_result("disentanglement", {"provenance": provenance, "presets": found}))
 
 

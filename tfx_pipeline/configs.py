@@ -100,6 +100,13 @@ class PipelineConfig:
     warmup_requests: int = 4
     report: bool = True
 
+    @property
+    def photo_column(self) -> str:
+        """The items' column of photos; "" where no modality is of photos."""
+        modalities = self.model.content_modalities
+        columns = [part.column for part in modalities if part.preprocessing == "image"]
+        return columns[0] if columns else ""
+
     def validate(self) -> None:
         """Validate the pipeline, the gates and the model.
 

@@ -11,6 +11,7 @@ import pathlib
 from collections.abc import Iterable
 
 # Libraries whose numbers, graphs and formats end up in what components make.
+_SOURCES = ("*.py", "*.j2")
 LIBRARIES = ("tensorflow", "keras", "tensorflow-transform", "tensorflow-model-analysis", "tfx")
 
 
@@ -21,7 +22,7 @@ def compute_fingerprint(paths: Iterable[str | pathlib.Path]) -> str:
     they lie; modification times do not count.
 
     Args:
-        paths: Files, or folders of which all `.py` files are taken.
+        paths: Files, or folders of which all sources and templates are taken.
 
     Returns:
         16 hexadecimal digits.
@@ -33,7 +34,9 @@ def compute_fingerprint(paths: Iterable[str | pathlib.Path]) -> str:
     for path in map(pathlib.Path, paths):
         if not path.exists():
             raise FileNotFoundError(f"There is no source to fingerprint. Received: {path}")
-        files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+        files = [path]
+        if path.is_dir():
+            files = sorted(each for kind in _SOURCES for each in path.rglob(kind))
         for file in files:
             name = file.relative_to(path.parent).as_posix()
             for part in (name.encode(), file.read_bytes()):

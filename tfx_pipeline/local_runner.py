@@ -21,9 +21,9 @@ from tfx_pipeline.datasets.local_sources import validate_data_dir
 from tfx_pipeline.locks import hold_lock
 from tfx_pipeline.progress import Progress, redirect_output
 from tfx_pipeline.results import (
+    DATA_PASSED,
     PipelineError,
     RunResult,
-    Verdict,
     load_evaluation,
     load_last_result,
     load_quality_verdict,
@@ -165,7 +165,7 @@ def _make_result(
         slices=slices,
         baseline=baseline,
         verdicts=(
-            Verdict("data", True, "no anomalies"),
+            DATA_PASSED,
             load_quality_verdict(evaluation),
             load_servability_verdict(runner.outputs["ServabilityGate"]["blessing"].uri),
         ),
@@ -173,8 +173,14 @@ def _make_result(
         components=tuple(runner.runs),
         seconds=round(seconds, 3),
         log=str(log),
-        report=runner.outputs["Report"]["page"].uri if config.report else None,
+        report=_find_report(runner),
     )
+
+
+def _find_report(runner: "WatchedRunner") -> str | None:
+    """Find the folder of the report; None where none was to be made, or it could not be."""
+    page = runner.outputs.get("Report", {}).get("page")
+    return page.uri if page is not None and pathlib.Path(page.uri).is_dir() else None
 
 
 def make_error(error: Exception, log: pathlib.Path, what: str = "The run") -> PipelineError:

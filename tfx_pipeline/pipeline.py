@@ -25,7 +25,6 @@ from tfx_pipeline.components.trainer import CatalogueTrainer
 from tfx_pipeline.configs import DEFAULT_CACHE_DIR, PipelineConfig
 from tfx_pipeline.eval_config import make_eval_config
 from tfx_pipeline.fingerprint import compute_module_fingerprint
-from tfx_pipeline.report.photos import find_photo_column
 from tfx_pipeline.schemas import find_schema, get_schema_name
 
 _MODULES = "tfx_pipeline.modules"
@@ -298,9 +297,18 @@ def _make_report(config: PipelineConfig, interactions, items, trainer, judging):
             interactions=interactions,
             items=items,
             preset=config.name,
-            photo_column=find_photo_column(config),
+            photo_column=config.photo_column,
             fingerprint=compute_module_fingerprint(
-                "addrl_keras", "serving.sentences", "tfx_pipeline.report", "tfx_pipeline.results"
+                "addrl_keras",
+                "serving.results",
+                "serving.sentences",
+                "tfx_pipeline.components.report",
+                "tfx_pipeline.eval_config",
+                "tfx_pipeline.index.about",
+                "tfx_pipeline.index.extras",
+                "tfx_pipeline.report",
+                "tfx_pipeline.results",
+                f"{_MODULES}.addrl_catalogue",
             ),
         ).with_id("Report")
     ]

@@ -61,6 +61,10 @@ class Verdict:
     detail: str
 
 
+# Other data end the run.
+DATA_PASSED = Verdict("data", True, "no anomalies")
+
+
 @dataclasses.dataclass(frozen=True)
 class RunResult:
     """The result of a run.

@@ -5,7 +5,7 @@ from addrl_keras.baselines.content_blend import ContentBlend
 from addrl_keras.baselines.ease import EASE, compute_ease_weights
 from addrl_keras.baselines.item_knn import ItemKNN
 from addrl_keras.baselines.keras_rs_two_tower import KerasRsTwoTower
-from addrl_keras.baselines.macrid_vae import MacridVae
+from addrl_keras.baselines.macrid_vae import MacridVAE
 from addrl_keras.baselines.most_popular import MostPopular
 from addrl_keras.baselines.tfrs_two_tower import TfrsTwoTower
 from addrl_keras.baselines.tuning import (
@@ -29,7 +29,7 @@ __all__ = [
     "ContentBlend",
     "ItemKNN",
     "KerasRsTwoTower",
-    "MacridVae",
+    "MacridVAE",
     "MostPopular",
     "TfrsTwoTower",
     "choose_baseline",

@@ -81,6 +81,24 @@ def compute_user_weighted_gram(known: scipy.sparse.csr_matrix, user_exponent: fl
     return np.asarray((known.T @ weighted).toarray(), dtype=np.float32)
 
 
+def add_auxiliary(
+    gram: np.ndarray, auxiliary: scipy.sparse.csr_matrix, weight: float, user_exponent: float
+) -> None:
+    """Adds `weight A' diag(n^-user_exponent) A` to a Gram matrix, in place.
+
+    A user's auxiliary interactions are a row of their own, not a part of the history's.
+
+    Args:
+        gram: Float32 `[num_items, num_items]`.
+        auxiliary: Binary CSR `A` `[num_auxiliary_users, num_items]`.
+        weight: How much a row counts beside one of a history.
+        user_exponent: As in `compute_user_weighted_gram`.
+    """
+    further = compute_user_weighted_gram(auxiliary, user_exponent)
+    further *= np.float32(weight)
+    gram += further
+
+
 @dataclasses.dataclass
 class EASE(Baseline):
     """EASE, optionally with long users weighted down and more rows in the Gram matrix.
@@ -109,8 +127,7 @@ class EASE(Baseline):
         if self.side_gram is not None:
             gram += np.asarray(self.side_gram, dtype=np.float32)
         if self.auxiliary is not None and self.auxiliary_weight:
-            further = compute_user_weighted_gram(self.auxiliary, self.user_exponent)
-            gram += np.float32(self.auxiliary_weight) * further
+            add_auxiliary(gram, self.auxiliary, self.auxiliary_weight, self.user_exponent)
         self._weights = compute_ease_weights(gram, self.ridge)
         return self
 

@@ -29,11 +29,13 @@ _BLOCK = 256
 
 
 @dataclasses.dataclass(kw_only=True)
-class MacridVae(LearntBaseline):
-    """MacridVAE as published, in Keras.
+class MacridVAE(LearntBaseline):
+    """MacridVAE, in Keras.
 
     It knows a user by the history, so it needs no `users`. A pass is over the users; the optimiser
-    is Adam. For every size that is no argument, such as those of the encoder, it has the paper's.
+    is Adam. The encoder has one hidden layer of `dim` units, and the weight of the divergence rises
+    to `beta` over the first `ANNEALING` passes, both as in the authors' code; training ends where
+    validation gets worse.
 
     Args:
         concepts: `K`.
@@ -50,7 +52,8 @@ class MacridVae(LearntBaseline):
     batch_size: int = 256
 
     name = "macrid_vae"
-    MAX_EPOCHS: ClassVar[int] = 150
+    MAX_EPOCHS: ClassVar[int] = 200
+    ANNEALING: ClassVar[int] = 5
 
     def score(
         self, history: scipy.sparse.csr_matrix, users: np.ndarray | None = None
@@ -72,15 +75,16 @@ class MacridVae(LearntBaseline):
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        names = ("concepts", "beta", "dim", "temperature", "learning_rate", "epochs")
+        names = ("concepts", "beta", "dim", "temperature", "learning_rate", "epochs", "batch_size")
         return {name: getattr(self, name) for name in names}
 
     def _make(self, known: scipy.sparse.csr_matrix) -> tuple[Any, Any]:
         import keras
 
-        model = make_model(self, known.shape[1])
+        batches = make_batches(known, self.batch_size, self.seed)
+        model = make_model(self, known.shape[1], self.ANNEALING * len(batches))
         model.compile(optimizer=keras.optimizers.Adam(self.learning_rate))
-        return model, make_batches(known, self.batch_size, self.seed)
+        return model, batches
 
     def _keep(self, model: Any) -> None:
         self._model = model
@@ -115,12 +119,13 @@ def make_batches(known: scipy.sparse.csr_matrix, batch_size: int, seed: int) -> 
     return Rows()
 
 
-def make_model(options: MacridVae, num_items: int) -> Any:
+def make_model(options: MacridVAE, num_items: int, annealing: int = 0) -> Any:
     """Makes the model, not compiled.
 
     Args:
         options: Its hyper-parameters.
         num_items: Size of the catalogue.
+        annealing: Steps over which the weight of the divergence rises to `options.beta`.
 
     Returns:
         A Keras model: float32 histories `[batch, num_items]` to a dict with `logits` `[batch,
@@ -131,8 +136,7 @@ def make_model(options: MacridVae, num_items: int) -> Any:
     import tensorflow as tf
     from keras import ops
 
-    hidden, dropout, prior = 600, 0.5, 0.075
-    noise = keras.random.SeedGenerator(options.seed)
+    hidden, dropout, prior = options.dim, 0.5, 0.075
 
     def draw(shape: tuple[int, int], number: int) -> Any:
         values = keras.initializers.GlorotUniform(seed=options.seed + number)(shape)
@@ -141,6 +145,8 @@ def make_model(options: MacridVae, num_items: int) -> Any:
     class Model(keras.Model):
         def __init__(self) -> None:
             super().__init__()
+            self.noise = keras.random.SeedGenerator(options.seed)
+            self.steps = keras.Variable(0.0, trainable=False)
             self.items = draw((num_items, options.dim), 0)
             self.prototypes = draw((options.concepts, options.dim), 1)
             self.input_kernel = draw((num_items, hidden), 2)
@@ -157,7 +163,7 @@ def make_model(options: MacridVae, num_items: int) -> Any:
             prototypes = ops.normalize(self.prototypes, axis=-1, order=2)
             logits = ops.matmul(items, ops.transpose(prototypes)) / options.temperature
             if gumbel:
-                uniform = keras.random.uniform(ops.shape(logits), 1e-6, 1 - 1e-6, seed=noise)
+                uniform = keras.random.uniform(ops.shape(logits), 1e-6, 1 - 1e-6, seed=self.noise)
                 logits = logits - ops.log(-ops.log(uniform))
             return items, ops.softmax(logits, axis=-1)
 
@@ -170,7 +176,7 @@ def make_model(options: MacridVae, num_items: int) -> Any:
                 vector = mean
                 if training:
                     spread = prior * ops.exp(0.5 * log_variance)
-                    vector = mean + spread * keras.random.normal(ops.shape(mean), seed=noise)
+                    vector = mean + spread * keras.random.normal(ops.shape(mean), seed=self.noise)
                     vector = ops.normalize(vector, axis=-1, order=2)
                 likeness = ops.matmul(vector, ops.transpose(items)) / options.temperature
                 probabilities = probabilities + assigned[:, k] * ops.exp(likeness)
@@ -181,18 +187,23 @@ def make_model(options: MacridVae, num_items: int) -> Any:
         def _encode(self, rows: Any, training: bool) -> tuple[Any, Any]:
             rows = ops.normalize(rows, axis=-1, order=2)
             if training:
-                rows = keras.random.dropout(rows, dropout, seed=noise)
+                rows = keras.random.dropout(rows, dropout, seed=self.noise)
             middle = ops.tanh(ops.matmul(rows, self.input_kernel) + self.input_bias)
             mean, negative = ops.split(self.head(middle), 2, axis=-1)
             return ops.normalize(mean, axis=-1, order=2), -negative
 
+        def compute_bound(self, histories: Any, found: dict[str, Any], weight: Any) -> Any:
+            log_probabilities = ops.log_softmax(found["logits"], axis=-1)
+            rebuilt = -ops.sum(histories * log_probabilities, axis=-1)
+            return ops.mean(rebuilt + weight * found["divergence"])
+
         def train_step(self, data: Any) -> dict[str, Any]:
             (histories,) = data if isinstance(data, tuple) else (data,)
+            rise = ops.minimum(1.0, self.steps / annealing) if annealing else 1.0
             with tf.GradientTape() as tape:
                 found = self(histories, training=True)
-                log_probabilities = ops.log_softmax(found["logits"], axis=-1)
-                rebuilt = -ops.sum(histories * log_probabilities, axis=-1)
-                loss = ops.mean(rebuilt + options.beta * found["divergence"])
+                loss = self.compute_bound(histories, found, options.beta * rise)
+            self.steps.assign_add(1.0)
             variables = self.trainable_variables
             self.optimizer.apply(tape.gradient(loss, variables), variables)
             return {"loss": loss}

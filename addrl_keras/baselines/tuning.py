@@ -18,7 +18,7 @@ from addrl_keras.baselines.ease import EASE
 from addrl_keras.baselines.item_knn import ItemKNN
 from addrl_keras.baselines.keras_rs_two_tower import KerasRsTwoTower
 from addrl_keras.baselines.learnt import LearntBaseline
-from addrl_keras.baselines.macrid_vae import MacridVae
+from addrl_keras.baselines.macrid_vae import MacridVAE
 from addrl_keras.baselines.most_popular import MostPopular
 from addrl_keras.baselines.tfrs_two_tower import TfrsTwoTower
 from addrl_keras.catalogue import Catalogue, Interactions
@@ -34,7 +34,7 @@ from addrl_keras.metrics.ranking import (
 Progress = Callable[[str], None]
 RIDGES = (30.0, 100.0, 200.0, 300.0, 500.0)
 WEIGHTED_RIDGES = (10.0, 30.0, 100.0)
-AUXILIARY_WEIGHTS = (0.25, 0.5, 1.0)
+AUXILIARY_WEIGHTS = (0.5, 1.0)
 # Above so many items one fit takes minutes where it takes seconds below, and the optimum is flat.
 LARGE_CATALOGUE = 8000
 
@@ -55,7 +55,7 @@ _LEARNT: dict[str, tuple[type[LearntBaseline], dict[str, tuple[Any, ...]]]] = {
         KerasRsTwoTower,
         {"dim": (32, 128, 256, 512), "learning_rate": (0.1, 0.03)},
     ),
-    "macrid_vae": (MacridVae, {"beta": (0.2, 0.02, 1.0), "concepts": (4, 7)}),
+    "macrid_vae": (MacridVAE, {"beta": (0.2, 0.02, 1.0), "concepts": (4, 7)}),
 }
 LEARNT = tuple(_LEARNT)
 

@@ -89,6 +89,7 @@ def go(place, monkeypatch):
         schema=str(place / "schema"),
         dataset_options=(("size", NUM_ITEMS / 120),),
         gates=GateConfig(),
+        report=True,
     )
     out = io.StringIO()
 
@@ -116,6 +117,9 @@ def test_photos_texts_and_vectors_reach_the_served_model(go, place):
     assert summary["words"]["encoded"] + summary["words"]["missing"] == NUM_ITEMS
     import tensorflow as tf
 
+    page = pathlib.Path(result.report, "report.html").read_text(encoding="utf-8")
+    assert f"report of version {pathlib.Path(result.pushed).name}" in page
+    assert page.count("data:image/jpeg") > 10  # Of photos, small ones.
     explain = tf.saved_model.load(result.pushed).signatures["explain"]
     (problem,) = [
         line

@@ -60,7 +60,7 @@ def test_auxiliary_pairs_have_users_of_their_own_and_are_not_counted():
     train, validation = (np.array(["u"]), np.array(["a"])), (np.array(["v"]), np.array(["b"]))
     auxiliary = np.array(["z", "u", "u"]), np.array(["a", "c", "gone"])
     interactions, dropped = make_interactions(("a", "b", "c"), train, validation, auxiliary)
-    assert dropped == 0 and interactions.user_ids == ("u", "v")
+    assert dropped == 1 and interactions.user_ids == ("u", "v")
     assert interactions.auxiliary.toarray().tolist() == [[0, 0, 1], [1, 0, 0]]
     interactions.validate()
     narrow = dataclasses.replace(interactions, auxiliary=interactions.auxiliary[:, :2])

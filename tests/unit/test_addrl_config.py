@@ -97,10 +97,6 @@ BAD_PARTS = [
         StartConfig(auxiliary_weight=0.5, blend=(("item_knn", 1.0),)),
         "start.auxiliary_weight acts in the Gram matrix of 'ease'.*Received: auxiliary_weight=0.5",
     ),
-    (
-        StartConfig("random", auxiliary_weight=0.5),
-        "start.auxiliary_weight acts .*Received: auxiliary_weight=0.5 with kind='random'",
-    ),
     (StartConfig(user_exponent=3.0), "start.user_exponent .*at most 2.0.*Received: 3.0"),
     (StartConfig(side_information=(("x", -1.0),)), r"side_information\['x'\] .*Received: -1.0"),
     (ModelConfig(value_dim=0), "model.value_dim .*Received: 0"),

@@ -244,8 +244,12 @@ class TestBadData:
         config = make_config(**QUICK)
         start = dataclasses.replace(config.start, auxiliary_weight=0.5)
         config = dataclasses.replace(config, start=start)
-        with pytest.raises(ValueError, match=r"there are none.*Received: auxiliary_weight=0\.5"):
+        with pytest.raises(
+            ValueError, match=r"there are none with.*Received: auxiliary_weight=0\.5"
+        ):
             self._fit(planted, config)
+        with pytest.raises(ValueError, match="there are none with items of the catalogue"):
+            self._fit(planted, config, auxiliary=0 * planted.test)
         # Both fits read them, and nobody's history has them.
         result = self._fit(planted, config, auxiliary=planted.test)
         plain = self._fit(planted)

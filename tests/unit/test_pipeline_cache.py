@@ -1,5 +1,6 @@
 """What TFX's cache looks at: an edit or an upgrade changes the parameters of whom it concerns."""
 
+import dataclasses
 import importlib.util
 import shutil
 
@@ -7,7 +8,7 @@ import pytest
 
 OURS = {
     "InteractionsGen", "ItemsGen", "AnomalyGate", "Transform", "Trainer", "EvaluationRows",
-    "Evaluator", "ServabilityGate",
+    "Evaluator", "ServabilityGate", "Report",
 }  # fmt: skip
 
 
@@ -18,14 +19,13 @@ def _load_parameters(root):
     from tfx_pipeline.configs import get_preset
     from tfx_pipeline.pipeline import PipelinePaths, make_pipeline
 
-    made = make_pipeline(get_preset("planted"), PipelinePaths(root))
+    config = dataclasses.replace(get_preset("planted"), report=True)
+    made = make_pipeline(config, PipelinePaths(root))
     nodes = [node.pipeline_node for node in compiler.Compiler().compile(made).nodes]
     return {node.node_info.id: node.parameters.SerializeToString(True) for node in nodes}
 
 
 def test_presets_have_a_report_made_after_the_push_unless_they_say_not(tmp_path):
-    import dataclasses
-
     from tfx_pipeline.configs import get_preset
     from tfx_pipeline.pipeline import PipelinePaths, make_pipeline
 
@@ -59,6 +59,7 @@ def find_changes(tmp_path):
         ("tfx_pipeline.components.evaluation_rows", {"EvaluationRows"}),
         ("tfx_pipeline.components.anomaly_gate", {"AnomalyGate"}),
         ("tfx_pipeline.components.servability_probe", {"ServabilityGate"}),
+        ("tfx_pipeline.components.report", {"Report"}),
         ("tfx_pipeline.modules.addrl_warmup", {"Trainer", "ServabilityGate"}),
         ("tfx_pipeline.modules.addrl_preprocessing", {"Transform"}),
         ("addrl_keras.config", {"Transform"}),

@@ -576,6 +576,19 @@ def test_low_ratings_become_auxiliary_interactions_that_tell_nothing_of_the_test
     assert [items[item]["popularity"] for item in "123"] == [[1], [0], [0]]
 
 
+def test_low_ratings_after_what_is_held_out_of_a_user_are_not_known_in_training(tmp_path):
+    (tmp_path / "goods.csv").write_text("id,price\n1,5\n2,5\n3,5\n4,5\n5,5\n")
+    rows = [f"{user},{item},2021-01-0{item},5" for user in ("ann", "bob") for item in (1, 3, 4)]
+    rows += ["ann,2,2021-01-02,1", "ann,5,2021-01-05,1", "low,1,2021-01-09,1"]
+    (tmp_path / "buys.csv").write_text("user,item,time,stars\n" + "\n".join(rows) + "\n")
+    settings = {"rating": "stars", "min_rating": 4.0, "low_ratings": "auxiliary"}
+    options = make_options(tmp_path, settings, split=Split("leave_last_out"))
+    make_dataset("tables", options=options).write(None, tmp_path, tmp_path / "out")
+    found = pq.read_table(tmp_path / "out" / "interactions" / "auxiliary").to_pylist()
+    pairs = {(row["user_id"], row["item_id"]) for row in found}
+    assert pairs == {("ann", "2"), ("low", "1")}
+
+
 def test_a_data_folder_has_no_use(tmp_path):
     (tmp_path / "buys.csv").write_text(BUYS)
     with pytest.raises(DataError, match="a data folder has no use"):

@@ -118,7 +118,7 @@ def load_interactions(
     outside the catalogue. `components/evaluation_rows.py` has the same rule.
     """
     train, validation, test = (_load_pairs(place, split) for split in SPLITS)
-    has_auxiliary = (place.data / "interactions" / AUXILIARY).is_dir()
+    has_auxiliary = any((place.data / "interactions" / AUXILIARY).glob("*.parquet"))
     auxiliary = _load_pairs(place, AUXILIARY) if has_auxiliary else None
     interactions, _ = make_interactions(item_ids, train, validation, auxiliary)
     has_history = interactions.known.getnnz(axis=1) > 0

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfx_pipeline.commands import parser, workspace
+from tfx_pipeline.commands import metrics, parser, workspace
 from tfx_pipeline.commands.errors import USAGE, CommandError
+from tfx_pipeline.results import RunResult, load_last_result
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     """Adds the command."""
     add = subparsers.add_parser(
         "report",
-        help="write a page about the pushed model",
-        description="Writes one HTML page about the newest pushed version, which works offline: "
+        help="write a page about the model of the last run",
+        description="Writes one HTML page about the model of the last run, which works offline: "
         "accuracy, gates, training, what the chunks mean, how well it can be steered, and sample "
         "users with reasons.",
     )
@@ -36,11 +39,6 @@ def run(options: argparse.Namespace) -> int:
 
     place = workspace.Workspace(options.runs, options.preset)
     _validate_out(options.out)
-    if not place.list_versions():  # Said before anything heavy is loaded.
-        raise CommandError(
-            f"{place.serving} holds no version to report on. Train with `addrl run "
-            f"{options.preset}`."
-        )
     path = write_report(get_preset(options.preset), place, _say, options.out)
     print(path)
     return 0
@@ -63,9 +61,9 @@ def _validate_out(out: Path | None) -> None:
 def write_report(
     config: Any, place: workspace.Workspace, progress: Any, out: Path | None = None
 ) -> Path:
-    """Writes the report of the version that the last run pushed, with the baselines beside it.
+    """Writes the report of the model of the last run, with the baselines beside it.
 
-    The run made what it says; where it did not, it is made now.
+    The run made what it says; where it did not, it is made now, of the version that it pushed.
 
     Args:
         config: The pipeline's configuration.
@@ -77,21 +75,83 @@ def write_report(
         Where it is.
 
     Raises:
-        CommandError: Nothing is pushed, or no run has ended.
+        CommandError: No run has ended; or it made no report, and its model is not there.
     """
-    from tfx_pipeline.report.contents import add_baselines, make_contents
+    found = load_last_result(place.root.parent, place.preset)
+    if found is None:
+        raise CommandError(
+            f"{place.root} holds no run to report on. Train with `addrl run {place.preset}`."
+        )
     from tfx_pipeline.report.page import PAGE, load_contents, render
-    from tfx_pipeline.report.sources import find_last_run, load_from_folder
 
-    found, version = find_last_run(place)
+    version = Path(found.pushed or "").name
     contents = load_contents(found.report) if found.report else None
     if contents is None or contents.version != version:
-        contents = make_contents(load_from_folder(config, place, found, version), progress)
+        contents = _make_contents(config, place, found, progress)
     kept = workspace.load_json(place.baselines)
     measured = kept.get("baselines") if isinstance(kept, dict) else None
     path = out or place.root / PAGE
     workspace.write_text(path, render(add_baselines(contents, measured or {})))
     return path
+
+
+def add_baselines(contents: Any, baselines: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Adds rows of baselines to the accuracy of a report.
+
+    Args:
+        contents: `tfx_pipeline.report.contents.Contents` without them.
+        baselines: Metrics by baseline; those of other list lengths are left out.
+    """
+    rows = list(contents.accuracy)
+    for name, found in baselines.items():
+        recall, ndcg = found.get("recall_at_20"), found.get("ndcg_at_20")
+        if recall is not None and ndcg is not None:
+            rows.append((metrics.BASELINE_NAMES.get(name, name), f"{recall:.4f}", f"{ndcg:.4f}"))
+    return dataclasses.replace(contents, accuracy=rows)
+
+
+def _make_contents(config: Any, place: workspace.Workspace, found: RunResult, progress: Any) -> Any:
+    """Makes what a report says out of the folder of a run.
+
+    Raises:
+        CommandError: The version that the run pushed is gone, or the tables have changed since.
+    """
+    version = Path(found.pushed or "").name
+    if version not in map(str, place.list_versions()):
+        refused = f" ({found.reason})" if found.reason else ""
+        raise CommandError(
+            f"The last run pushed no version that is still in {place.serving}{refused}, and it "
+            f"made no report itself. Received: {found.pushed or 'nothing pushed'}. Train again "
+            f"with `addrl run {place.preset}`."
+        )
+    from tfx_pipeline.commands import baselines
+    from tfx_pipeline.index.extras import load_extras
+    from tfx_pipeline.report.contents import Sources, make_contents
+
+    extras = load_extras(place.serving / version)
+    result = extras.result
+    interactions, test = baselines.load_interactions(place, result.catalogue.item_ids)
+    if interactions.user_ids != result.interactions.user_ids:
+        raise CommandError(
+            f"The tables in {place.data} are not those that version {version} was trained on. "
+            f"Train again with `addrl run {place.preset}`."
+        )
+    photos = _load_photos(place, config.photo_column)
+    verdicts, titles = found.verdicts, extras.titles
+    sources = Sources(place.preset, version, result, test, found.slices, verdicts, titles, photos)
+    return make_contents(sources, progress)
+
+
+def _load_photos(place: workspace.Workspace, column: str) -> dict[str, str]:
+    """Loads the paths of the photos by item out of the canonical tables."""
+    import pyarrow.parquet as pq
+
+    files = sorted(place.data.glob("items/*.parquet"))
+    if not column or not files or column not in pq.read_schema(files[0]).names:
+        return {}
+    table = pq.read_table(place.data / "items", columns=["item_id", column]).to_pydict()
+    pairs = zip(table["item_id"], table[column], strict=True)
+    return {item: path for item, path in pairs if isinstance(path, str) and path}
 
 
 def _say(line: str) -> None:

@@ -59,10 +59,10 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps({**result.to_dict(), "baselines": found}, indent=2))
     else:
         _print_report(config, place, result, found)
-    if not result.passed:
-        return FAILURE
     if options.report:
         _write_report(config, place, options)
+    if not result.passed:
+        return FAILURE
     if options.demo:
         from tfx_pipeline.commands import demo
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import pathlib
+import shutil
 
 from tfx import v1 as tfx
 from tfx.types import artifact_utils
@@ -38,8 +39,9 @@ def Report(  # noqa: N802 (components are named like classes)
 ) -> None:
     """Write the page, and what it says as JSON, from which `addrl report` makes it again.
 
-    A model is pushed by now, and a report is no gate: where it cannot be made, the log has why, the
-    artifact stays empty, and the run goes on.
+    A model is pushed by now, and a report is no gate: where it cannot be made, the log has why, and
+    the run goes on. Its folder is removed then, as TFX takes from the cache only what is there: the
+    next run tries again.
     """
     del fingerprint  # A parameter only so that an edit of the report makes it again.
     from tfx_pipeline.report.contents import make_contents
@@ -51,20 +53,21 @@ def Report(  # noqa: N802 (components are named like classes)
     was_pushed = pushed.get_int_custom_property("pushed")
     try:
         sources = load_from_artifacts(
-            preset,
-            path_utils.serving_model_path(model.uri),
-            evaluation.uri,
-            blessing.uri,
-            pushed.get_string_custom_property("pushed_destination") if was_pushed else "",
-            [_make_pattern(interactions, TEST_SPLIT)],
-            [_make_pattern(items, ITEMS_SPLIT)],
-            photo_column,
+            preset=preset,
+            model=path_utils.serving_model_path(model.uri),
+            evaluation=evaluation.uri,
+            blessing=blessing.uri,
+            pushed=pushed.get_string_custom_property("pushed_destination") if was_pushed else "",
+            test=[_make_pattern(interactions, TEST_SPLIT)],
+            items=[_make_pattern(items, ITEMS_SPLIT)],
+            photo_column=photo_column,
         )
         write_pages(make_contents(sources, _tell), folder)
     except Exception as error:
         _logger.exception("the report was not made")
         what = str(error) or type(error).__name__
         progress.report(f"Report not made: {what}", is_result=True)
+        shutil.rmtree(folder)
 
 
 def _tell(line: str) -> None:

@@ -188,8 +188,9 @@ def validate_canonical(
     has_auxiliary = any(directory.glob(INTERACTIONS_PATTERN.format(split=AUXILIARY)))
     if needs_auxiliary and not has_auxiliary:
         problems.append(
-            f"interactions/{AUXILIARY}: no such files, and start.auxiliary_weight counts what "
-            "should be in them. Write them, or set the weight to 0."
+            f"interactions/{AUXILIARY}/*.parquet: no such file, and start.auxiliary_weight counts "
+            "what should be in it. Received: nothing there. Write it (for tables of one's own: "
+            'data.interactions.low_ratings = "auxiliary"), or set the weight to 0.'
         )
     interactions = {
         split: checks.load_columns(

@@ -7,7 +7,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tfx_pipeline.datasets.splits import AUXILIARY
+
 _EXAMPLES_SHOWN = 3
+# What is wrong with a pair in two splits, and what to do; of the auxiliary one the latter.
+_OVERLAPS = (
+    ("so a model would be tested on what it learnt", "Keep each pair in one split"),
+    ("so what is to be found would be told", f"Leave them out of {AUXILIARY}"),
+)
 _SEPARATOR = "\x1f"
 
 
@@ -214,10 +221,10 @@ def find_bad_interactions(interactions: Mapping[str, pa.Table]) -> list[str]:
         for second in names[position + 1 :]:
             shared = pairs[first].filter(pc.is_in(pairs[first], value_set=pairs[second]))
             if len(shared):
+                why, remedy = _OVERLAPS[second == AUXILIARY]
                 problems.append(
                     f"interactions: {len(shared)} pairs of user and item are both in {first} and "
-                    f"in {second}, so a model would be tested on what it learnt. "
-                    f"Received: {_show(shared)}. Keep each pair in one split."
+                    f"in {second}, {why}. Received: {_show(shared)}. {remedy}."
                 )
     return problems
 

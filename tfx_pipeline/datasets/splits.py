@@ -8,7 +8,7 @@ import hashlib
 
 SPLITS = ("train", "validation", "test")
 # Beside them, where the data have it: weaker signs, such as ratings below the bar or views, which
-# training may read. No pair of it is in another split, so it says nothing of validation and test.
+# training may read. No pair of it is in another split; where time splits, it is as old as train.
 AUXILIARY = "auxiliary"
 
 NUM_BUCKETS = 10

@@ -64,8 +64,9 @@ class InteractionsTable:
         rating: Column of a rating, for `min_rating`; empty for none.
         min_rating: Smallest rating that makes an interaction.
         low_ratings: What a lower rating leads to: `drop`, or `auxiliary`, an interaction that
-            `start.auxiliary_weight` may count, but which is nobody's history; of a split by time,
-            those from before validation.
+            `start.auxiliary_weight` may count, but which is nobody's history; of a split by time
+            those from before validation, of `leave_last_out` those from before what is held out of
+            the same user.
         weight: Column of a weight such as a quantity, added up over a pair's rows, but for those
             of a later part of a split by time; empty for none.
         decimal: Decimal mark of the numbers in this table, `.` or `,`.

@@ -6,10 +6,11 @@ and `addrl init` proposes. What cannot be read is refused with file, row, column
 
 import dataclasses
 import logging
+import math
 import os
 import pathlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -174,6 +175,17 @@ def make_interactions(
     if tables.split.rule == "by_time":
         start = tables.split.cuts[0]
         low |= "BeforeValidation" >> beam.Filter(lambda pair: pair[0]["timestamp"] < start)
+    if tables.split.rule == "leave_last_out":
+        low = (
+            {
+                "low": low | "LowByUser" >> beam.Map(lambda pair: (pair[0]["user_id"], pair)),
+                "held_out": rows
+                | "HeldOut" >> beam.Filter(lambda row: row[0] != "train")
+                | "TimeByUser" >> beam.Map(lambda row: (row[1]["user_id"], row[1]["timestamp"])),
+            }
+            | "JoinUsers" >> beam.CoGroupByKey()
+            | "BeforeHeldOut" >> beam.FlatMapTuple(_take_earlier)
+        )
     auxiliary = (
         {
             "low": low | "LowByPair" >> beam.Map(_key_by_pair),
@@ -237,6 +249,13 @@ def _MergePairs(rows, tables: TableOptions, items: beam.PCollection):  # noqa: N
         | "JoinCatalogue" >> beam.CoGroupByKey()
         | "DropUnknown" >> beam.FlatMapTuple(_drop_unknown)
     )
+
+
+def _take_earlier(user_id: str, groups: Mapping[str, Iterable[Any]]) -> Iterator[Any]:
+    """Take a user's low ratings from before all that is held out of the user's interactions."""
+    del user_id
+    start = min(groups["held_out"], default=math.inf)
+    return (pair for pair in groups["low"] if pair[0]["timestamp"] < start)
 
 
 def _key_by_pair(pair: tuple[dict[str, Any], Any]) -> tuple[tuple[str, str], Any]:

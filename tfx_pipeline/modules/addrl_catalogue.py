@@ -157,7 +157,7 @@ def load_interactions(
     """
     spec = {name: tf.io.VarLenFeature(tf.string) for name in ("user_id", "item_id")}
     pairs = []
-    for patterns in filter(None, (train, validation, auxiliary)):
+    for patterns in (train, validation, *([auxiliary] if auxiliary else [])):
         columns = load_columns(patterns, spec)
         _validate_pairs(columns, patterns)
         pairs.append(tuple(_decode(columns[name][1]) for name in ("user_id", "item_id")))

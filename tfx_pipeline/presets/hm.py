@@ -68,8 +68,8 @@ def hm() -> PipelineConfig:
         ),
         # Wide enough that a modality's chunk tells 71 product types apart.
         model=ModelConfig(chunk_dim=96, residual_dim=512, memory_size=256),
-        # The heads alone read more of content than with the paper's two other terms beside them:
-        # of items whose values are hidden, colour .53 and not .32 (docs/explain-and-steer.md).
+        # The heads alone read more of content than with the paper's two other terms beside them
+        # (docs/explain-and-steer.md, where values are hidden).
         losses=LossConfig(intra=0.0, inter=0.0),
         # The closed form as it stands: on validation an epoch of gradient training moved NDCG@20
         # from .1424 to .1437, no more than another seed does, at several times the time.

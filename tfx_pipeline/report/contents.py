@@ -15,7 +15,6 @@ from addrl_keras.control import Served, sweep
 from addrl_keras.metrics import ranking
 from addrl_keras.probing import compute_floor, compute_majorities, get_chunks, get_labels, probe_all
 from addrl_keras.training import FitResult
-from tfx_pipeline.commands import metrics
 from tfx_pipeline.report import figures
 from tfx_pipeline.report.people import Person, Shown, make_people
 from tfx_pipeline.results import Verdict
@@ -126,7 +125,7 @@ class Sources:
 
 
 def make_contents(sources: Sources, progress: Progress = lambda line: None) -> Contents:
-    """Makes what a report says, without the baselines (`add_baselines`).
+    """Makes what a report says, without the baselines, which are measured after a run.
 
     Args:
         sources: What it is about.
@@ -160,21 +159,6 @@ def make_contents(sources: Sources, progress: Progress = lambda line: None) -> C
     )
 
 
-def add_baselines(contents: Contents, baselines: Mapping[str, Mapping[str, Any]]) -> Contents:
-    """Adds rows of baselines to the accuracy.
-
-    Args:
-        contents: Contents without them.
-        baselines: Metrics by baseline; those of other list lengths are left out.
-    """
-    rows = list(contents.accuracy)
-    for name, found in baselines.items():
-        recall, ndcg = found.get(f"recall_at_{K}"), found.get(f"ndcg_at_{K}")
-        if recall is not None and ndcg is not None:
-            rows.append((metrics.BASELINE_NAMES.get(name, name), f"{recall:.4f}", f"{ndcg:.4f}"))
-    return dataclasses.replace(contents, accuracy=rows)
-
-
 def _make_facts(result: FitResult, test: scipy.sparse.csr_matrix) -> list[tuple[str, str]]:
     config, interactions = result.model.config, result.interactions
     values = {name: len(result.catalogue.values[name].names) for name in config.attribute_names}
@@ -188,6 +172,11 @@ def _make_facts(result: FitResult, test: scipy.sparse.csr_matrix) -> list[tuple[
         ),
         ("attributes", ", ".join(f"{name} ({count} values)" for name, count in values.items())),
         ("modalities", ", ".join(f"{m.name} ({m.encoder})" for m in config.modalities)),
+        *(
+            [("weight of auxiliary interactions", f"{config.start.auxiliary_weight:g}")]
+            if config.reads_auxiliary
+            else []
+        ),
         ("recipe", config.recipe),
         ("start", config.start.kind),
         ("loss", config.losses.preference_kind),

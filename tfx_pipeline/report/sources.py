@@ -1,4 +1,4 @@
-"""Where a report comes from: the folder of a run, or the artifacts of a pipeline."""
+"""Where a report comes from: what the components of a pipeline wrote."""
 
 from __future__ import annotations
 
@@ -9,79 +9,20 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse
 
-from addrl_keras.catalogue import make_matrix
+from addrl_keras.catalogue import binarize, make_matrix
 from addrl_keras.training import FitResult
-from tfx_pipeline.commands import baselines, workspace
-from tfx_pipeline.commands.errors import CommandError
-from tfx_pipeline.configs import PipelineConfig
 from tfx_pipeline.index.extras import load_extras
 from tfx_pipeline.report.contents import Sources
-from tfx_pipeline.report.photos import (
-    find_photo_column,
-    load_photos_of_examples,
-    load_photos_of_tables,
-)
 from tfx_pipeline.results import (
-    RunResult,
-    Verdict,
+    DATA_PASSED,
     load_evaluation,
-    load_last_result,
     load_quality_verdict,
     load_servability_verdict,
 )
 
 
-def find_last_run(place: workspace.Workspace) -> tuple[RunResult, str]:
-    """Finds the last run, and the version that it pushed.
-
-    Raises:
-        CommandError: No run has ended, or its version is gone.
-    """
-    found = load_last_result(place.root.parent, place.preset)
-    if not place.list_versions() or found is None:
-        raise CommandError(
-            f"{place.serving} holds no version to report on. Train with `addrl run {place.preset}`."
-        )
-    version = pathlib.Path(found.pushed or "").name
-    if version not in map(str, place.list_versions()):
-        refused = f" ({found.reason})" if found.reason else ""
-        raise CommandError(
-            f"The last run pushed no version that is still in {place.serving}{refused}, and the "
-            f"report is about a run and its model. Received: {found.pushed or 'nothing pushed'}. "
-            f"Train again with `addrl run {place.preset}`."
-        )
-    return found, version
-
-
-def load_from_folder(
-    config: PipelineConfig, place: workspace.Workspace, found: RunResult, version: str
-) -> Sources:
-    """Loads what a report is made of out of the folder of a run.
-
-    Args:
-        config: The pipeline's configuration.
-        place: The folder of the preset.
-        found: The run.
-        version: What it pushed.
-
-    Raises:
-        CommandError: The tables have changed since.
-    """
-    extras = load_extras(place.serving / version)
-    result = extras.result
-    interactions, test = baselines.load_interactions(place, result.catalogue.item_ids)
-    if interactions.user_ids != result.interactions.user_ids:
-        raise CommandError(
-            f"The tables in {place.data} are not those that version {version} was trained on. "
-            f"Train again with `addrl run {place.preset}`."
-        )
-    photos = load_photos_of_tables(place, find_photo_column(config))
-    return Sources(
-        place.preset, version, result, test, found.slices, found.verdicts, extras.titles, photos
-    )
-
-
 def load_from_artifacts(
+    *,
     preset: str,
     model: str,
     evaluation: str,
@@ -109,7 +50,7 @@ def load_from_artifacts(
     name = CANDIDATE if _count_models(evaluation) > 1 else None
     _, slices = load_evaluation(evaluation, name)
     verdicts = (
-        Verdict("data", True, "no anomalies"),
+        DATA_PASSED,
         load_quality_verdict(evaluation),
         load_servability_verdict(blessing),
     )
@@ -121,7 +62,7 @@ def load_from_artifacts(
         slices,
         verdicts,
         extras.titles,
-        load_photos_of_examples(items, photo_column),
+        _load_photos(items, photo_column),
     )
 
 
@@ -131,7 +72,7 @@ def _count_models(evaluation: str) -> int:
 
 
 def _load_test(result: FitResult, patterns: Sequence[str]) -> scipy.sparse.csr_matrix:
-    """Loads the test over the users and items of the model; of others nothing counts."""
+    """Loads the test over the users with a history and the items of the model."""
     import tensorflow as tf
 
     from tfx_pipeline.modules.addrl_catalogue import load_columns
@@ -141,4 +82,26 @@ def _load_test(result: FitResult, patterns: Sequence[str]) -> scipy.sparse.csr_m
     users, items = (
         np.array([value.decode() for value in columns[name][1]], object) for name in names
     )
-    return make_matrix((users, items), result.interactions.user_ids, result.catalogue.item_ids)
+    interactions = result.interactions
+    test = make_matrix((users, items), interactions.user_ids, result.catalogue.item_ids)
+    has_history = (interactions.known.getnnz(axis=1) > 0).astype(np.float32)
+    return binarize(scipy.sparse.diags(has_history) @ test)
+
+
+def _load_photos(patterns: Sequence[str], column: str) -> dict[str, str]:
+    """Loads the paths of the photos by item."""
+    import tensorflow as tf
+
+    from tfx_pipeline.modules.addrl_catalogue import load_columns
+
+    if not column:
+        return {}
+    wanted = ("item_id", column)
+    columns = load_columns(patterns, {name: tf.io.VarLenFeature(tf.string) for name in wanted})
+    paths = dict(zip(*(part.tolist() for part in columns[column]), strict=True))
+    rows, ids = columns["item_id"]
+    return {
+        item.decode(): paths[row].decode()
+        for row, item in zip(rows.tolist(), ids.tolist(), strict=True)
+        if row in paths
+    }
