@@ -47,8 +47,10 @@ def test_auxiliary_interactions_are_more_users_of_a_lower_weight(planted):
     # A user's auxiliary row weighs by its own length.
     start = dataclasses.replace(start, user_exponent=1.0)
     found = compute_gram(train, planted.catalogue, start, further)
-    found -= compute_gram(train, planted.catalogue, start)
+    found -= compute_gram(train, planted.catalogue, StartConfig(user_exponent=1.0))
     assert np.trace(found) == pytest.approx(0.25 * (further.getnnz(axis=1) > 0).sum(), rel=1e-5)
+    with pytest.raises(ValueError, match=r"there are none. Received: auxiliary=None with .* 0\.25"):
+        compute_gram(train, planted.catalogue, start)
     # Without the weight they are not read.
     plain = compute_gram(train, planted.catalogue, StartConfig(), further)
     np.testing.assert_array_equal(plain, compute_gram(train, planted.catalogue, StartConfig()))

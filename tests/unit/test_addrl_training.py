@@ -249,7 +249,7 @@ class TestBadData:
         ):
             self._fit(planted, config)
         with pytest.raises(ValueError, match="there are none with items of the catalogue"):
-            self._fit(planted, config, auxiliary=0 * planted.test)
+            self._fit(planted, config, auxiliary=planted.test[:0])
         # Both fits read them, and nobody's history has them.
         result = self._fit(planted, config, auxiliary=planted.test)
         plain = self._fit(planted)
