@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.accuracy_tables import NOT_MEASURED
 from benchmarks.provenance import load_result
 
 _ORDERS = {"claimed": "as claimed", "random": "at random", "reverse": "in reverse"}
@@ -184,6 +185,8 @@ def make_not_linear() -> str:
     lines: list[str] = []
     titles = {"network": "network", "trees": "trees"}
     for data, found in result["presets"].items():
+        if "not_linear" not in found:
+            continue
         names = found["attributes"]
         lines += _make_head(f"{data}, chunk", names)
         rows = found["systems"]["default"][0]["probes"]
@@ -196,7 +199,7 @@ def make_not_linear() -> str:
                     told.append("" if value is None else f"{value:.3f}")
                 cells.append(" / ".join(told))
             lines.append(f"| {chunk} | {' | '.join(cells)} |")
-    return "\n".join([*lines[1:], "", _describe(result)])
+    return "\n".join([*lines[1:], "", _describe(result)]) if lines else NOT_MEASURED
 
 
 def make_training() -> str:
@@ -208,7 +211,7 @@ def make_training() -> str:
         "|---|---|---|---|---|",
     ]
     for data, found in result["presets"].items():
-        for epoch, row in enumerate(found["training"]):
+        for epoch, row in enumerate(found.get("training", [])):
             worst = min(row["own"].values())
             above = max(row["residual"][name] - found["majority"][name] for name in row["own"])
             lines.append(
@@ -234,8 +237,10 @@ def make_hidden() -> str:
         lines += _make_head(data, names)
         for system, title in _LOSSES.items():
             rows = found["hidden"].get(system, [])
+            if not rows:
+                continue
             cells: list[Any] = [f"{np.mean([row[name] for row in rows]):.3f}" for name in names]
-            words = f"**{title}, the preset's**" if system == found["losses"] else title
+            words = f"**{title}, the preset's**" if system == found.get("losses") else title
             lines.append(f"| {words} | {' | '.join(cells)} |")
         majority = " | ".join(f"{found['majority'][name]:.3f}" for name in names)
         lines.append(f"| most frequent value | {majority} |")
