@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 RESULT_FILE = "result.json"
+# The page about a model, in the folder of its report and in that of the preset's runs.
+PAGE = "report.html"
 # What the ServabilityGate found, in the folder of its blessing.
 SERVABILITY_FILE = "report.json"
 

@@ -191,6 +191,23 @@ def test_run_writes_the_report_that_is_asked_for(addrl, runner, data, monkeypatc
     assert (code, err) == (0, "") and f"report: {page}" in out
 
 
+def test_run_says_where_the_page_is_that_the_pipeline_made(addrl, runner, data, monkeypatch):
+    import dataclasses
+
+    from tfx_pipeline.commands import run as command
+
+    genuine = command.run_pipeline
+    monkeypatch.setattr(
+        command,
+        "run_pipeline",
+        lambda *given: dataclasses.replace(genuine(*given), report="made/7"),
+    )
+    _, out, _ = addrl("run", "planted", "--no-baselines")
+    assert "a page about it: made/7/report.html" in out
+    _, out, _ = addrl("run", "planted", "--no-baselines", "--json")
+    assert json.loads(out)["report"] == "made/7"
+
+
 def test_run_goes_on_where_the_report_cannot_be_written(addrl, runner, data):
     code, out, err = addrl("run", "planted", "--report", "--no-baselines")
     assert (code, err) == (0, "")

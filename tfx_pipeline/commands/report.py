@@ -11,7 +11,7 @@ from typing import Any
 
 from tfx_pipeline.commands import metrics, parser, workspace
 from tfx_pipeline.commands.errors import USAGE, CommandError
-from tfx_pipeline.results import RunResult, load_last_result
+from tfx_pipeline.results import PAGE, RunResult, load_last_result
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -82,7 +82,7 @@ def write_report(
         raise CommandError(
             f"{place.root} holds no run to report on. Train with `addrl run {place.preset}`."
         )
-    from tfx_pipeline.report.page import PAGE, load_contents, render
+    from tfx_pipeline.report.page import load_contents, render
 
     version = Path(found.pushed or "").name
     contents = load_contents(found.report) if found.report else None

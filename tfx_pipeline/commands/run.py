@@ -11,6 +11,7 @@ from typing import Any
 
 from tfx_pipeline.commands import parser, workspace
 from tfx_pipeline.commands.errors import FAILURE, USAGE, CommandError
+from tfx_pipeline.results import PAGE
 
 _NAMED = 5
 
@@ -61,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
         _print_report(config, place, result, found)
     if options.report:
         _write_report(config, place, options)
+    elif result.report and not options.json:
+        print(f"a page about it: {Path(result.report, PAGE)}")
     if not result.passed:
         return FAILURE
     if options.demo:

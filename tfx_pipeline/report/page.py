@@ -9,8 +9,9 @@ import pathlib
 import jinja2
 
 from tfx_pipeline.report.contents import Contents
+from tfx_pipeline.results import PAGE
 
-PAGE, CONTENTS = "report.html", "contents.json"
+CONTENTS = "contents.json"
 SECTIONS = (
     ("what", "What"),
     ("gates", "Gates"),
