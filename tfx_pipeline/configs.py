@@ -85,8 +85,8 @@ class PipelineConfig:
             the time.
         beam_args: Options of the Beam pipelines.
         warmup_requests: Number of requests recorded for each served signature.
-        report: Have the pipeline make the page of `addrl report` for every model: all test users are
-            ranked once for it, and some hundreds have their lists steered.
+        report: Have the pipeline make the page of `addrl report` for every model: all test users
+            are ranked once for it, and some hundreds have their lists steered.
     """
 
     name: str

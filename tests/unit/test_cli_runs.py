@@ -192,8 +192,6 @@ def test_run_writes_the_report_that_is_asked_for(addrl, runner, data, monkeypatc
 
 
 def test_run_says_where_the_page_is_that_the_pipeline_made(addrl, runner, data, monkeypatch):
-    import dataclasses
-
     from tfx_pipeline.commands import run as command
 
     genuine = command.run_pipeline
