@@ -1,8 +1,11 @@
 """The report of a pushed model: whole, offline, and of this model."""
 
+import json
+import pathlib
 import re
 import xml.etree.ElementTree as ElementTree
 
+import pyarrow.parquet as pq
 import pytest
 
 from tfx_pipeline import cli
@@ -69,20 +72,58 @@ def _make_empty(**parts):
 
 
 @pytest.fixture(scope="module")
-def made(planted_run):
-    """What the components of the last run made, as a pipeline passes it on."""
-    root = planted_run.runs_dir / "planted" / "pipeline_root"
+def made(planted_run, tmp_path_factory):
+    """What the components of the last run made, as a pipeline passes it on.
 
-    def find(pattern):
-        return str(max(root.glob(pattern), key=lambda path: int(path.name)))
+    Other tests may have trained in the same folder, so it is told by what is in it.
+    """
+    from tfx_pipeline.results import load_evaluation, load_servability_verdict
 
+    last = load_last_result(planted_run.runs_dir, "planted")
+    place = planted_run.runs_dir / "planted"
+
+    def find(pattern, fits=lambda folder: True):
+        folders = sorted(place.glob(f"pipeline_root/{pattern}"), key=lambda path: -int(path.name))
+        return str(next(folder for folder in folders if fits(str(folder))))
+
+    def has_its_metrics(folder):
+        names = _load_model_names(folder)
+        return load_evaluation(folder, "candidate" if len(names) > 1 else None)[0] == last.metrics
+
+    tables = pq.read_table(place / "data" / "interactions" / "test", columns=["user_id", "item_id"])
+    pairs = set(zip(*(column.to_pylist() for column in tables.columns), strict=True))
+    model = tmp_path_factory.mktemp("model")
+    (model / "Format-Serving").symlink_to(last.pushed)
     return {
-        "model": find("Trainer/model/*"),
-        "evaluation": find("Evaluator/evaluation/*"),
-        "blessing": find("ServabilityGate/blessing/*"),
-        "interactions": find("InteractionsGen/examples/*"),
+        "model": str(model),
+        "evaluation": find("Evaluator/evaluation/*", has_its_metrics),
+        "blessing": find(
+            "ServabilityGate/blessing/*",
+            lambda folder: load_servability_verdict(folder) == last.verdicts[2],
+        ),
+        "interactions": find(
+            "InteractionsGen/examples/*", lambda folder: _load_pairs(folder) == pairs
+        ),
         "items": find("ItemsGen/examples/*"),
     }
+
+
+def _load_model_names(evaluation):
+    text = pathlib.Path(evaluation, "eval_config.json").read_text(encoding="utf-8")
+    return [spec.get("name", "") for spec in json.loads(text)["evalConfig"]["modelSpecs"]]
+
+
+def _load_pairs(examples):
+    import tensorflow as tf
+
+    from tfx_pipeline.modules.addrl_catalogue import load_columns
+
+    names = ("user_id", "item_id")
+    columns = load_columns(
+        [f"{examples}/Split-test/*"], {name: tf.io.VarLenFeature(tf.string) for name in names}
+    )
+    decoded = ([value.decode() for value in columns[name][1]] for name in names)
+    return set(zip(*decoded, strict=True))
 
 
 def _run_component(made, page, pushed, preset="planted"):

@@ -11,6 +11,7 @@ from addrl_keras import Recommender, fit
 from addrl_keras.attach import attach_items
 from addrl_keras.catalogue import AttributeValues, Catalogue, Interactions
 from addrl_keras.config import NewItemsConfig
+from addrl_keras.fit_state import FORMAT
 from addrl_keras.new_items import compute_kernel, get_evidence_weights, iterate_coefficients
 from addrl_keras.saving import load_fit_result, write_fit_result
 
@@ -320,8 +321,8 @@ class TestOnDisk:
     def test_another_format_is_refused(self, tmp_path, warm_fit):
         write_fit_result(warm_fit, tmp_path)
         state = tmp_path / "state.json"
-        state.write_text(state.read_text().replace('"format": 2', '"format": 99'))
-        with pytest.raises(ValueError, match=r"format 2; train it again.*Received: 99"):
+        state.write_text(state.read_text().replace(f'"format": {FORMAT}', '"format": 99'))
+        with pytest.raises(ValueError, match=rf"format {FORMAT}; train it again.*Received: 99"):
             load_fit_result(tmp_path)
 
 

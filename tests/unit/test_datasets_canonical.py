@@ -76,6 +76,11 @@ def test_auxiliary_interactions_are_optional_and_held_to_the_same_rules(director
     write(directory, "interactions/auxiliary", further)
     report = validate_canonical(directory, COLUMNS, needs_auxiliary=True)
     assert report.num_interactions["auxiliary"] == 1 and "1 auxiliary" in str(report)
+    # None at all are sound where nobody counts them.
+    write(directory, "interactions/auxiliary", further[:0])
+    assert validate_canonical(directory, COLUMNS).num_interactions["auxiliary"] == 0
+    message = get_error(directory, needs_auxiliary=True)
+    assert "interactions/auxiliary/*.parquet: no rows; each" in message
     # What is in another split would tell of it.
     test = pd.read_parquet(directory / "interactions/test/data.parquet")
     write(directory, "interactions/auxiliary", pd.concat([train[:0], further, test]))

@@ -199,6 +199,7 @@ def validate_canonical(
             _ID_COLUMNS,
             _OPTIONAL_COLUMNS,
             problems,
+            may_be_empty=split == AUXILIARY and not needs_auxiliary,
         )
         for split in (*SPLITS, *([AUXILIARY] if has_auxiliary else []))
     }

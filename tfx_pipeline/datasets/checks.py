@@ -66,6 +66,7 @@ def load_columns(
     wanted: Mapping[str, str | Collection[str]],
     optional: Mapping[str, str | Collection[str]],
     problems: list[str],
+    may_be_empty: bool = False,
 ) -> pa.Table:
     """Load the wanted columns of all files of a table.
 
@@ -76,6 +77,7 @@ def load_columns(
         optional: Kind or kinds of each column that may be there; these are not loaded.
         problems: Receives what is wrong with the form; where it grows, the result is not to be
             used.
+        may_be_empty: Whether files without a row are sound.
 
     Returns:
         The wanted columns, `[num_rows, len(wanted)]`.
@@ -101,7 +103,7 @@ def load_columns(
     if found:
         return pa.table({})
     table = pa.concat_tables(tables)
-    if not table.num_rows:
+    if not table.num_rows and not may_be_empty:
         problems.append(f"{pattern}: no rows; each table and split needs at least one.")
     return table
 

@@ -131,10 +131,7 @@ class UserTables:
         # How many unknown items are too many is the gate's to say, after this.
         try:
             report = canonical.validate_canonical(
-                folder,
-                self.options.columns,
-                max_unknown_share=1.0,
-                needs_auxiliary=self.options.interactions.keeps_low_ratings,
+                folder, self.options.columns, max_unknown_share=1.0
             )
         except DataError as error:
             raise DataError(

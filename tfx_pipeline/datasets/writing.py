@@ -79,7 +79,7 @@ def write_canonical(
             num_shards,
             auxiliary,
         )
-    return canonical.validate_canonical(directory, columns, needs_auxiliary=auxiliary)
+    return canonical.validate_canonical(directory, columns)
 
 
 def compute_shard(key: tuple[str, ...], num_shards: int) -> int:
