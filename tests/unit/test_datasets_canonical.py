@@ -77,7 +77,7 @@ def test_auxiliary_interactions_are_optional_and_held_to_the_same_rules(director
     report = validate_canonical(directory, COLUMNS, needs_auxiliary=True)
     assert report.num_interactions["auxiliary"] == 1 and "1 auxiliary" in str(report)
     # None at all are sound where nobody counts them.
-    write(directory, "interactions/auxiliary", further[:0])
+    write(directory, "interactions/auxiliary", further[:0].astype("string"))
     assert validate_canonical(directory, COLUMNS).num_interactions["auxiliary"] == 0
     message = get_error(directory, needs_auxiliary=True)
     assert "interactions/auxiliary/*.parquet: no rows; each" in message
