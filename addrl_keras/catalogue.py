@@ -247,6 +247,26 @@ def make_matrix(
     return binarize(scipy.sparse.csr_matrix((ones, (rows, columns)), shape=shape))
 
 
+def make_test_matrix(
+    pairs: tuple[np.ndarray, np.ndarray], interactions: Interactions, item_ids: Sequence[str]
+) -> scipy.sparse.csr_matrix:
+    """Makes the test over the users and items of what is fitted on.
+
+    Users without a history do not count, by the protocol, nor do items outside the catalogue.
+
+    Args:
+        pairs: Two string arrays of equal length, user ids and item ids.
+        interactions: What is fitted on.
+        item_ids: Ids of the catalogue.
+
+    Returns:
+        Binary CSR `[num_users, num_items]`.
+    """
+    matrix = make_matrix(pairs, interactions.user_ids, item_ids)
+    has_history = (interactions.known.getnnz(axis=1) > 0).astype(np.float32)
+    return binarize(scipy.sparse.diags(has_history) @ matrix)
+
+
 def binarize(matrix: scipy.sparse.spmatrix) -> scipy.sparse.csr_matrix:
     """Returns `matrix` as CSR with every stored non-zero set to 1 and indices sorted."""
     csr = scipy.sparse.csr_matrix(matrix, dtype=np.float32, copy=True)

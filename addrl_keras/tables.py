@@ -23,6 +23,7 @@ from addrl_keras.catalogue import (
     Features,
     Interactions,
     binarize,
+    make_matrix,
 )
 from addrl_keras.config import OTHER, Attribute, Config, Modality
 from addrl_keras.metrics.ranking import compute_ranking_metrics
@@ -117,9 +118,8 @@ def split_interactions(
     further = None
     if auxiliary is not None:
         alone = sorted(set(get_pairs(auxiliary)) - set(pairs))
-        users = {user: i for i, user in enumerate(sorted({user for user, _ in alone}))}
-        taken = np.array([(users[u], position[i]) for u, i in alone], np.int64).reshape(-1, 2)
-        further = _make_binary(taken[:, 0], taken[:, 1], (len(users), catalogue.num_items))
+        users, items = np.array(alone, object).reshape(-1, 2).T
+        further = make_matrix((users, items), sorted(set(users.tolist())), catalogue.item_ids)
     train = (bucket for bucket in range(_BUCKETS) if bucket not in (_TEST, _VALIDATION))
     split = Interactions(user_ids, join(*train), join(_VALIDATION), further)
     split.validate(catalogue)

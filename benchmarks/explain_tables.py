@@ -183,7 +183,6 @@ def make_not_linear() -> str:
     """What a network and boosted trees read from the chunks."""
     result = load_result("disentanglement")
     lines: list[str] = []
-    titles = {"network": "network", "trees": "trees"}
     for data, found in result["presets"].items():
         if "not_linear" not in found:
             continue
@@ -194,7 +193,7 @@ def make_not_linear() -> str:
             cells = []
             for name in names:
                 told = [f"{linear[name]:.3f}"]
-                for probe in titles:
+                for probe in ("network", "trees"):
                     value = found["not_linear"][probe][chunk].get(name)
                     told.append("" if value is None else f"{value:.3f}")
                 cells.append(" / ".join(told))
@@ -255,7 +254,11 @@ def _make_head(title: str, columns: Iterable[str]) -> list[str]:
 
 def _describe(result: Mapping[str, Any]) -> str:
     provenance = result["provenance"]
-    seeds = f" seeds {', '.join(map(str, provenance['seeds']))};" if "seeds" in provenance else ""
+    # What was measured preset by preset names its own commit and seeds.
+    parts = result["presets"].values()
+    commits = sorted({part.get("commit", provenance["commit"]) for part in parts})
+    numbers = sorted({n for part in parts for n in part.get("seeds", provenance.get("seeds", ()))})
+    seeds = f" seeds {', '.join(map(str, numbers))};" if numbers else ""
     counts = [
         f"{data} {found[name]:,} {name[4:]}"
         for data, found in result["presets"].items()
@@ -263,4 +266,4 @@ def _describe(result: Mapping[str, Any]) -> str:
         if name in found
     ]
     sizes = f"{', '.join(counts)}; " if counts else ""
-    return f"{sizes}commit {provenance['commit']};{seeds} {provenance['machine']}."
+    return f"{sizes}commit {', '.join(commits)};{seeds} {provenance['machine']}."

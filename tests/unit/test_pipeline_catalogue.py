@@ -102,8 +102,7 @@ def test_auxiliary_interactions_are_read_where_there_are_files_of_them(write_pai
 def test_the_trainer_is_told_the_files_of_a_split_that_it_has(tmp_path):
     from tfx.types import artifact_utils, standard_artifacts
 
-    from tfx_pipeline.components.example_gen import make_interactions_gen
-    from tfx_pipeline.components.trainer import _make_patterns
+    from tfx_pipeline.components.example_gen import make_interactions_gen, make_patterns
 
     examples = standard_artifacts.Examples()
     examples.uri = str(tmp_path)
@@ -113,7 +112,7 @@ def test_the_trainer_is_told_the_files_of_a_split_that_it_has(tmp_path):
         assert names == ["train", "validation", "test", "auxiliary"][: len(names)]
         assert len(names) == 3 + auxiliary
         examples.split_names = artifact_utils.encode_split_names(names)
-        found = _make_patterns([examples], "auxiliary")
+        found = make_patterns([examples], "auxiliary")
         expected = [f"{tmp_path}/Split-auxiliary/*"]
         assert found == (expected if auxiliary else [])
 

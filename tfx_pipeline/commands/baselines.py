@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import scipy.sparse
 
 from addrl_keras.baselines import QUICK, Content, evaluate_baselines
-from addrl_keras.catalogue import Interactions, binarize, make_interactions, make_matrix
+from addrl_keras.catalogue import Interactions, make_interactions, make_test_matrix
 from tfx_pipeline.commands import workspace
 from tfx_pipeline.commands.errors import CommandError
 from tfx_pipeline.configs import PipelineConfig
@@ -121,9 +121,7 @@ def load_interactions(
     has_auxiliary = any((place.data / "interactions" / AUXILIARY).glob("*.parquet"))
     auxiliary = _load_pairs(place, AUXILIARY) if has_auxiliary else None
     interactions, _ = make_interactions(item_ids, train, validation, auxiliary)
-    has_history = interactions.known.getnnz(axis=1) > 0
-    matrix = make_matrix(test, interactions.user_ids, item_ids)
-    return interactions, binarize(scipy.sparse.diags(has_history.astype(np.float32)) @ matrix)
+    return interactions, make_test_matrix(test, interactions, item_ids)
 
 
 def _load_pairs(place: workspace.Workspace, split: str) -> tuple[np.ndarray, np.ndarray]:

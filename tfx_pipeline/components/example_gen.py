@@ -10,10 +10,11 @@ from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenE
 from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import example_gen_pb2
-from tfx.types import standard_component_specs
+from tfx.types import Artifact, artifact_utils, standard_component_specs
+from tfx.utils import io_utils
 
 from tfx_pipeline.datasets.canonical import INTERACTIONS_PATTERN, ITEMS_PATTERN
-from tfx_pipeline.datasets.splits import AUXILIARY, SPLITS
+from tfx_pipeline.datasets.splits import list_splits
 from tfx_pipeline.examples import make_example
 from tfx_pipeline.fingerprint import compute_module_fingerprint
 
@@ -56,8 +57,7 @@ def make_interactions_gen(data_dir: str, auxiliary: bool = False) -> ParquetExam
     Returns:
         The component `InteractionsGen`.
     """
-    splits = (*SPLITS, AUXILIARY) if auxiliary else SPLITS
-    patterns = {split: INTERACTIONS_PATTERN.format(split=split) for split in splits}
+    patterns = {split: INTERACTIONS_PATTERN.format(split=split) for split in list_splits(auxiliary)}
     return _make_example_gen(data_dir, patterns).with_id("InteractionsGen")
 
 
@@ -71,6 +71,15 @@ def make_items_gen(data_dir: str) -> ParquetExampleGen:
         The component `ItemsGen`.
     """
     return _make_example_gen(data_dir, {ITEMS_SPLIT: ITEMS_PATTERN}).with_id("ItemsGen")
+
+
+def make_patterns(artifacts: list[Artifact], split: str) -> list[str]:
+    """Make the patterns of a split's files, none where no artifact has the split."""
+    having = [
+        each for each in artifacts if split in artifact_utils.decode_split_names(each.split_names)
+    ]
+    uris = artifact_utils.get_split_uris(having, split)
+    return [io_utils.all_files_pattern(uri) for uri in uris]
 
 
 def _make_example_gen(data_dir: str, patterns: Mapping[str, str]) -> ParquetExampleGen:

@@ -1,12 +1,10 @@
 """The page about a model, made in the pipeline of every model, of those that were refused too."""
 
 import logging
-import os
 import pathlib
 import shutil
 
 from tfx import v1 as tfx
-from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import (
     Examples,
     InfraBlessing,
@@ -19,7 +17,7 @@ from tfx.utils import path_utils
 from tfx_pipeline import progress
 from tfx_pipeline.components.artifacts import ReportPage
 from tfx_pipeline.components.evaluation_rows import TEST_SPLIT
-from tfx_pipeline.components.example_gen import ITEMS_SPLIT
+from tfx_pipeline.components.example_gen import ITEMS_SPLIT, make_patterns
 
 _logger = logging.getLogger(__name__)
 
@@ -58,8 +56,8 @@ def Report(  # noqa: N802 (components are named like classes)
             evaluation=evaluation.uri,
             blessing=blessing.uri,
             pushed=pushed.get_string_custom_property("pushed_destination") if was_pushed else "",
-            test=[_make_pattern(interactions, TEST_SPLIT)],
-            items=[_make_pattern(items, ITEMS_SPLIT)],
+            test=make_patterns([interactions], TEST_SPLIT),
+            items=make_patterns([items], ITEMS_SPLIT),
             photo_column=photo_column,
         )
         write_pages(make_contents(sources, _tell), folder)
@@ -72,7 +70,3 @@ def Report(  # noqa: N802 (components are named like classes)
 
 def _tell(line: str) -> None:
     progress.report(f"Report {line}")
-
-
-def _make_pattern(examples: Examples, split: str) -> str:
-    return os.path.join(artifact_utils.get_split_uri([examples], split), "*")

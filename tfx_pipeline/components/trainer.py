@@ -13,11 +13,11 @@ from tfx import types
 from tfx.components.trainer import executor, fn_args_utils
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.proto import trainer_pb2
-from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
+from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter
-from tfx.utils import io_utils, json_utils
+from tfx.utils import json_utils
 
-from tfx_pipeline.components.example_gen import ITEMS_SPLIT
+from tfx_pipeline.components.example_gen import ITEMS_SPLIT, make_patterns
 from tfx_pipeline.datasets.splits import AUXILIARY
 
 ITEMS = "items"
@@ -72,9 +72,9 @@ class CatalogueExecutor(executor.GenericExecutor):
         interactions = input_dict[standard_component_specs.EXAMPLES_KEY]
         return CatalogueFnArgs(
             base,
-            _make_patterns(input_dict[ITEMS], ITEMS_SPLIT),
-            _make_patterns(interactions, AUXILIARY),
-            _make_patterns(vectors, ITEMS_SPLIT),
+            make_patterns(input_dict[ITEMS], ITEMS_SPLIT),
+            make_patterns(interactions, AUXILIARY),
+            make_patterns(vectors, ITEMS_SPLIT),
             encoders,
         )
 
@@ -123,12 +123,3 @@ class CatalogueTrainer(base_component.BaseComponent):
             model_run=types.Channel(type=standard_artifacts.ModelRun),
         )
         super().__init__(spec=spec)
-
-
-def _make_patterns(artifacts: list[types.Artifact], split: str) -> list[str]:
-    """Make the patterns of a split's files, none where no artifact has the split."""
-    having = [
-        each for each in artifacts if split in artifact_utils.decode_split_names(each.split_names)
-    ]
-    uris = artifact_utils.get_split_uris(having, split)
-    return [io_utils.all_files_pattern(uri) for uri in uris]

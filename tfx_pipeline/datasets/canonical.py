@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from tfx_pipeline.datasets import checks
 from tfx_pipeline.datasets.errors import DataError
-from tfx_pipeline.datasets.splits import AUXILIARY, SPLITS
+from tfx_pipeline.datasets.splits import AUXILIARY, SPLITS, list_splits
 
 ITEMS_PATTERN = "items/*.parquet"
 INTERACTIONS_PATTERN = "interactions/{split}/*.parquet"
@@ -201,7 +201,7 @@ def validate_canonical(
             problems,
             may_be_empty=split == AUXILIARY and not needs_auxiliary,
         )
-        for split in (*SPLITS, *([AUXILIARY] if has_auxiliary else []))
+        for split in list_splits(has_auxiliary)
     }
     # Contents are looked at only where the form is right: else one mistake is reported ten times.
     _raise_if_any(directory, problems)

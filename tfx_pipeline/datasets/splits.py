@@ -16,6 +16,16 @@ _TEST_BUCKET = 0
 _VALIDATION_BUCKET = 1
 
 
+def list_splits(auxiliary: bool) -> tuple[str, ...]:
+    """List the splits of the interactions, the auxiliary one last, if it is among them.
+
+    Example:
+        >>> list_splits(auxiliary=True)
+        ('train', 'validation', 'test', 'auxiliary')
+    """
+    return (*SPLITS, AUXILIARY) if auxiliary else SPLITS
+
+
 def compute_bucket(user_id: str, item_id: str) -> int:
     """Compute the bucket of an interaction: `int(md5("user:item")[:8 hex], 16) % 10`.
 

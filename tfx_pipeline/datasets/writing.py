@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from tfx_pipeline.datasets import canonical
-from tfx_pipeline.datasets.splits import AUXILIARY, SPLITS
+from tfx_pipeline.datasets.splits import list_splits
 
 # By its full name: Beam's `DirectRunner` first tries to fetch a Prism binary from the network, and
 # runs on whichever of its runners then works.
@@ -170,8 +170,8 @@ def WriteCanonical(  # noqa: N802
         PCollection of (path, number of rows).
     """
     directory = pathlib.Path(directory)
-    splits = (*SPLITS, AUXILIARY) if auxiliary else SPLITS
-    by_split = interactions | "BySplit" >> beam.Partition(_get_split_index, len(splits))
+    splits = list_splits(auxiliary)
+    by_split = interactions | "BySplit" >> beam.Partition(_get_split_index, len(splits), splits)
     written = [
         rows
         | f"Row_{split}" >> beam.Map(lambda pair: pair[1])
@@ -219,8 +219,9 @@ def WriteTable(rows, directory, schema, key, num_shards=1):  # noqa: N802
     )
 
 
-def _get_split_index(pair: tuple[str, Any], num_splits: int) -> int:
-    return (*SPLITS, AUXILIARY)[:num_splits].index(pair[0])
+def _get_split_index(pair: tuple[str, Any], num_splits: int, splits: tuple[str, ...]) -> int:
+    del num_splits
+    return splits.index(pair[0])
 
 
 def _set_popularity(joined: tuple[str, Mapping[str, Iterable[Any]]]) -> list[dict[str, Any]]:

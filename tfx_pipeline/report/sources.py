@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse
 
-from addrl_keras.catalogue import binarize, make_matrix
+from addrl_keras.catalogue import make_test_matrix
 from addrl_keras.training import FitResult
 from tfx_pipeline.index.extras import load_extras
 from tfx_pipeline.report.contents import Sources
@@ -82,10 +82,7 @@ def _load_test(result: FitResult, patterns: Sequence[str]) -> scipy.sparse.csr_m
     users, items = (
         np.array([value.decode() for value in columns[name][1]], object) for name in names
     )
-    interactions = result.interactions
-    test = make_matrix((users, items), interactions.user_ids, result.catalogue.item_ids)
-    has_history = (interactions.known.getnnz(axis=1) > 0).astype(np.float32)
-    return binarize(scipy.sparse.diags(has_history) @ test)
+    return make_test_matrix((users, items), result.interactions, result.catalogue.item_ids)
 
 
 def _load_photos(patterns: Sequence[str], column: str) -> dict[str, str]:
