@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,20 +48,31 @@ _PASSES, _FEWEST = 80, 3
 # Passes of gradient training that are looked at.
 EPOCHS = 5
 PAPER_EPOCHS = 30
+# Systems that are trained for long, with the first seed alone.
+LEARNT = ("paper", "macrid_vae")
 _TERMS = ("intra", "inter", "value")
 
 
-def measure(preset: str, data: Data, seeds: tuple[int, ...]) -> dict[str, Any]:
+def measure(
+    preset: str, data: Data, seeds: tuple[int, ...], without: Sequence[str] = ()
+) -> Iterator[dict[str, Any]]:
     """Measures one preset.
 
-    Returns:
-        `majority` and `floor`, of the labels alone; by system the probes, DCI and recall;
-        `hidden`, what is told of items whose values are hidden; and with the first seed
-        `not_linear`, of the default by probes that are not, and `training`, what gradient steps
-        change.
+    Args:
+        preset: Its name.
+        data: Its data.
+        seeds: The seeds.
+        without: Systems to leave out.
+
+    Yields:
+        After each seed what is found so far: `seeds`; `majority` and `floor`, of the labels alone;
+        by system the probes, DCI and recall; `hidden`, what is told of items whose values are
+        hidden; and with the first seed `not_linear`, of the default by probes that are not, and
+        `training`, what gradient steps change.
     """
     labels = get_labels(data.config, data.catalogue)
     found: dict[str, Any] = {
+        "seeds": [],
         "attributes": list(labels),
         "num_items": data.catalogue.num_items,
         "majority": compute_majorities(labels),
@@ -72,7 +83,7 @@ def measure(preset: str, data: Data, seeds: tuple[int, ...]) -> dict[str, Any]:
     }
     for seed in seeds:
         for name, make in make_systems(preset, data).items():
-            if name in ("paper", "macrid_vae") and seed != seeds[0]:
+            if name in without or (name in LEARNT and seed != seeds[0]):
                 continue
             chunks, recall = make(seed)
             row = {
@@ -98,7 +109,8 @@ def measure(preset: str, data: Data, seeds: tuple[int, ...]) -> dict[str, Any]:
         best = probe_content(data.config, data.catalogue, seed)
         found["hidden"].setdefault("probe_on_all_content", []).append({"seed": seed, **best})
         print(f"{preset} hidden, probe on all content, seed {seed}: {best}", flush=True)
-    return found
+        found["seeds"].append(seed)
+        yield found
 
 
 def make_systems(
@@ -435,17 +447,19 @@ def main() -> None:
     """Measures the presets that are named and writes the result."""
     parser = make_parser(__doc__)
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
+    parser.add_argument("--without", nargs="+", choices=LEARNT, default=[], help="not these")
     options = parser.parse_args()
     provenance = make_provenance(seeds=list(options.seeds))
     try:
         found: dict[str, Any] = load_result("disentanglement")["presets"]
     except FileNotFoundError:
         found = {}
-    # Written after each, so that what is measured is kept whatever comes after it.
+    # Written after each seed, so that what is measured is kept whatever comes after it.
     for name in options.presets:
-        measured = measure(name, load_data(name, options.runs), tuple(options.seeds))
-        found[name] = {**measured, "seeds": list(options.seeds), "commit": provenance["commit"]}
-        print(write_result("disentanglement", {"provenance": provenance, "presets": found}))
+        data = load_data(name, options.runs)
+        for measured in measure(name, data, tuple(options.seeds), options.without):
+            found[name] = {**measured, "commit": provenance["commit"]}
+            print(write_result("disentanglement", {"provenance": provenance, "presets": found}))
 
 
 if __name__ == "__main__":
