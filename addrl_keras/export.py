@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -38,10 +39,11 @@ def write_saved_model(result: FitResult, directory: str) -> None:
         )
     )
     for name, inputs in signatures.items():
-        function = tf.function(
-            getattr(recommender, name), input_signature=list(inputs.values()), autograph=False
-        )
-        archive.add_endpoint(name, function, input_signature=list(inputs.values()))
+        method = getattr(recommender, name)
+        # TensorFlow takes specifications by position, these are by name.
+        specs = [inputs[argument] for argument in inspect.signature(method).parameters]
+        function = tf.function(method, input_signature=specs, autograph=False)
+        archive.add_endpoint(name, function, input_signature=specs)
     archive.write_out(directory, verbose=False)
     write_defaults(directory, recommender.neutral_inputs())
 

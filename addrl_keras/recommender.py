@@ -121,13 +121,7 @@ class Recommender(tf.Module):
         )
         k = self._validate_k(inputs["k"])
         user = self._users.resolve(inputs["user_id"], inputs["history_ids"])
-        batch = tf.shape(inputs["user_id"])[0]
-        steering = Steering(
-            self._validate_weights("attribute_weights", inputs["attribute_weights"], batch),
-            self._parse_targets(inputs["attribute_targets"], batch),
-            self._validate_strength(inputs["target_strength"], batch),
-            self._validate_weights("hold_weights", inputs["hold_weights"], batch),
-        )
+        steering = self._parse_steering(inputs)
         excluded = make_multi_hot(self._items.lookup(inputs["exclude_ids"]), self.num_items)
         seen = tf.where(inputs["exclude_seen"], user.seen, tf.zeros_like(user.seen))
         required = self.steering.parse("attribute_filters", inputs["attribute_filters"])
@@ -135,44 +129,68 @@ class Recommender(tf.Module):
         return {**self._rank(user, steering, allowed, k), "source": user.source}
 
     def explain(
-        self, user_id: Tensor, history_ids: Tensor = None, item_id: Tensor = None
+        self,
+        user_id: Tensor,
+        history_ids: Tensor = None,
+        item_id: Tensor = None,
+        attribute_weights: Tensor = None,
+        attribute_targets: Tensor = None,
+        target_strength: Tensor = None,
+        hold_weights: Tensor = None,
     ) -> dict[str, Tensor]:
         """Splits the score of one item per user by chunk, by modality and by past item.
 
+        The score is that of the list that `recommend` makes with the same weights and wishes.
+
         Args:
             user_id: String `[batch]`.
-            history_ids: As in `recommend`.
+            history_ids: As in `recommend`, like the inputs after `item_id`.
             item_id: String `[batch]`, which must be in the catalogue.
+            attribute_weights: Float `[batch, num_chunks]`, or a dict from chunk name to weight.
+            attribute_targets: String `[batch, n]`, wanted values, `name=value`.
+            target_strength: Float `[batch]`.
+            hold_weights: Float `[batch, num_chunks]`, or a dict from chunk name to weight.
 
         Returns:
             `score` `[batch]`, `contributions` and, over the catalogue, `average_contributions`
             `[batch, num_chunks]`, `contribution_names`, `modality_weights` `[batch, num_chunks,
-            num_modalities]` and `modality_names`. `evidence_ids` `[batch, longest]`: the user's
-            past items, those that argue most for this one first, and `evidence_contributions`
-            `[batch, longest, num_chunks]`, which add up to the contributions (but for the
-            popularity prior, for an embedding of the user's own, and by the paper's recipe, whose
-            contributions are no sums over a history). `attribute_values`
+            num_modalities]` and `modality_names`. `target_contributions` `[batch,
+            num_attributes]`, what of the contributions is due to the wanted values alone.
+            `evidence_ids` `[batch, longest]`: the user's past items, those that argue most for this
+            one first, and `evidence_contributions` `[batch, longest, num_chunks]`, which with
+            `target_contributions` add up to the contributions (but for the popularity prior, for an
+            embedding of the user's own, and by the paper's recipe, whose contributions are no sums
+            over a history). `attribute_values`
             `[batch, num_attributes]`; of each the value that most of the history has,
             `typical_values`, and the shares of history and catalogue that have it,
             `history_shares` and `catalogue_shares`.
 
         Raises:
             ValueError: There is no `item_id`.
-            tf.errors.InvalidArgumentError: An item is not in the catalogue. The message quotes it.
+            tf.errors.InvalidArgumentError: An item is not in the catalogue, or as in `recommend`.
+                The message quotes it.
         """
         if item_id is None:
             raise ValueError("explain needs an item_id for each user. Received: item_id=None")
         inputs = self._make_inputs(
-            "explain", user_id=user_id, history_ids=history_ids, item_id=item_id
+            "explain",
+            user_id=user_id,
+            history_ids=history_ids,
+            item_id=item_id,
+            attribute_weights=attribute_weights,
+            attribute_targets=attribute_targets,
+            target_strength=target_strength,
+            hold_weights=hold_weights,
         )
         items = self._require_items(inputs["item_id"])
         user = self._users.resolve(inputs["user_id"], inputs["history_ids"])
-        contributions = self._scorer.compute_contributions(user, items)
-        totals, past, evidence = self._scorer.compute_evidence(user, items)
+        explained = self._scorer.explain(user, self._parse_steering(inputs), items)
+        totals, past, evidence = self._scorer.compute_evidence(user, items, explained.factors)
         return {
-            "score": tf.reduce_sum(contributions, axis=-1),
-            "contributions": contributions,
-            "average_contributions": self._scorer.compute_averages(user),
+            "score": tf.reduce_sum(explained.contributions, axis=-1),
+            "contributions": explained.contributions,
+            "average_contributions": explained.averages,
+            "target_contributions": explained.gifts,
             "modality_weights": tf.gather(self._modality_weights, items),
             "contribution_names": tf.constant(self.chunk_names),
             "modality_names": tf.constant(self.config.modality_names),
@@ -392,14 +410,21 @@ class Recommender(tf.Module):
         message = f"k must be between 1 and {self.num_items}, the size of the catalogue. Received:"
         return require((k >= 1) & (k <= self.num_items), message, k, k)
 
+    def _parse_steering(self, inputs: Mapping[str, Tensor]) -> Steering:
+        """Checks what a request asks for, and gives every user of it a row."""
+        batch = tf.shape(inputs["user_id"])[0]
+        wanted = self.steering.parse("attribute_targets", inputs["attribute_targets"])
+        return Steering(
+            self._validate_weights("attribute_weights", inputs["attribute_weights"], batch),
+            tf.broadcast_to(wanted, [batch, sum(self.steering.sizes)]),
+            self._validate_strength(inputs["target_strength"], batch),
+            self._validate_weights("hold_weights", inputs["hold_weights"], batch),
+        )
+
     def _validate_weights(self, what: str, weights: Tensor, batch: Tensor) -> Tensor:
         names = ", ".join(self.chunk_names)
         message = f"{what} must be finite numbers within {_LARGEST:,.0f} for {names}. Received:"
         return tf.broadcast_to(_bound(weights, message), [batch, len(self.chunk_names)])
-
-    def _parse_targets(self, targets: Tensor, batch: Tensor) -> Tensor:
-        wanted = self.steering.parse("attribute_targets", targets)
-        return tf.broadcast_to(wanted, [batch, sum(self.steering.sizes)])
 
     def _validate_strength(self, strength: Tensor, batch: Tensor) -> Tensor:
         message = f"target_strength must be a finite number within {_LARGEST:,.0f}. Received:"

@@ -34,6 +34,53 @@ class Steering:
     hold: Tensor
 
 
+@dataclasses.dataclass(frozen=True)
+class Explained:
+    """One item's score per user, split.
+
+    Attributes:
+        contributions: Float `[batch, num_chunks]`, which add up to the score.
+        averages: Float `[batch, num_chunks]`, the same, averaged over the catalogue.
+        factors: Float `[batch, num_chunks]`, by which weights and wishes multiply what the history
+            contributes.
+        gifts: Float `[batch, num_attributes]`, what of the contributions comes from wanted values,
+            whatever the history.
+    """
+
+    contributions: Tensor
+    averages: Tensor
+    factors: Tensor
+    gifts: Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class _Wish:
+    """What wanted values do to the scores of a catalogue.
+
+    Attributes:
+        scores: Float `[batch, num_items]`, with all that is asked for.
+        chance: Float `[batch, num_items]`, how far an item's score is that of `hold`.
+        hold: Float `[batch, num_chunks]`, what an item of `chance` 1 has of each contribution more.
+        gain: Float `[batch, 1]`, what an item that surely has a wanted value gets.
+        boost: Float `[batch, num_items, num_attributes]`, the chance that it has one.
+    """
+
+    scores: Tensor
+    chance: Tensor
+    hold: Tensor
+    gain: Tensor
+    boost: Tensor
+
+    def factors(self, indices: Tensor) -> Tensor:
+        """By what contributions are multiplied, `[batch, k, num_chunks]`, at `[batch, k]`."""
+        chance = tf.gather(self.chance, indices, batch_dims=1)
+        return 1.0 + chance[..., None] * self.hold[:, None, :]
+
+    def gifts(self, indices: Tensor) -> Tensor:
+        """What the wish adds, `[batch, k, num_attributes]`, at `[batch, k]`."""
+        return self.gain[..., None] * tf.gather(self.boost, indices, batch_dims=1)
+
+
 class Scorer(tf.Module):
     """Scores the catalogue: the chunks' dot products, the prior, the memory and what is wanted.
 
@@ -89,31 +136,13 @@ class Scorer(tf.Module):
             item is left has the score -inf and no contributions.
         """
         scores = self.compute_scores(user, steering.weights)
-        spread = tf.math.reduce_std(scores, axis=1, keepdims=True)
-        strength = steering.strength[:, None] * spread
 
         def wish() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-            boost = self._steering.compute_boost(steering.wanted)
-            count = self._steering.count_wanted(steering.wanted)[:, None]
-            share = tf.clip_by_value(steering.strength[:, None], 0.0, 1.0)
-            share = tf.math.divide_no_nan(share, count)
-            chance = share * tf.reduce_sum(boost, axis=-1)
-            held = self.compute_scores(user, steering.weights * steering.hold)
-            scale = tf.math.divide_no_nan(spread, tf.math.reduce_std(held, axis=1, keepdims=True))
-            shift = tf.reduce_mean(scores - scale * held, axis=1, keepdims=True)
-            # Written as a difference: where nothing holds, scores stay as they are bit for bit.
-            wished = scores + chance * (scale * held + shift - scores)
-            wished += strength * tf.reduce_sum(boost, axis=-1)
-            values, indices = self._index.search(wished, k, allowed)
-            hold = scale * steering.hold - 1.0
+            wished = self._wish(user, steering, scores)
+            values, indices = self._index.search(wished.scores, k, allowed)
             best = self._split(user, steering.weights, indices)
-            best *= 1.0 + tf.gather(chance, indices, batch_dims=1)[..., None] * hold[:, None, :]
-            gain = (strength + share * shift)[..., None]
-            added = gain * tf.gather(boost, indices, batch_dims=1)
-            averages = self._average(user, steering.weights)
-            averages += hold * self._average(user, steering.weights, chance)
-            usual = gain[:, 0] * tf.reduce_mean(boost, axis=1)
-            return values, indices, self._add(best, added), self._add(averages, usual)
+            best = self._add(best * wished.factors(indices), wished.gifts(indices))
+            return values, indices, best, self._average_wished(user, steering, wished)
 
         def rank() -> tuple[Tensor, Tensor, Tensor, Tensor]:
             values, indices = self._index.search(scores, k, allowed)
@@ -127,9 +156,57 @@ class Scorer(tf.Module):
         contributions = tf.where(empty, tf.zeros_like(contributions), contributions)
         return values, indices, contributions, averages
 
-    def compute_averages(self, user: UserState) -> Tensor:
-        """Computes the mean over the catalogue of every contribution, `[batch, num_chunks]`."""
-        return self._average(user, None)
+    def explain(self, user: UserState, steering: Steering, items: Tensor) -> Explained:
+        """Splits the score that one item per user has in the list that `compute_best` makes.
+
+        Args:
+            user: A batch of users.
+            steering: What the request asks for.
+            items: Int `[batch]`.
+
+        Returns:
+            The contributions, and what of them comes from the history and what from the wish.
+        """
+        indices = items[:, None]
+        neutral = self._split(user, None, indices)[:, 0]
+
+        def wish() -> tuple[Tensor, Tensor, Tensor]:
+            wished = self._wish(user, steering, self.compute_scores(user, steering.weights))
+            factors = steering.weights * wished.factors(indices)[:, 0]
+            return (
+                factors,
+                wished.gifts(indices)[:, 0],
+                self._average_wished(user, steering, wished),
+            )
+
+        def weigh() -> tuple[Tensor, Tensor, Tensor]:
+            nothing = tf.zeros_like(neutral[:, : self._num_attributes])
+            return steering.weights, nothing, self._average(user, steering.weights)
+
+        factors, gifts, averages = tf.cond(tf.reduce_any(steering.wanted > 0), wish, weigh)
+        return Explained(self._add(neutral * factors, gifts), averages, factors, gifts)
+
+    def _wish(self, user: UserState, steering: Steering, scores: Tensor) -> _Wish:
+        """Computes what the wanted values do to the scores, as `compute_best` describes."""
+        spread = tf.math.reduce_std(scores, axis=1, keepdims=True)
+        strength = steering.strength[:, None] * spread
+        boost = self._steering.compute_boost(steering.wanted)
+        count = self._steering.count_wanted(steering.wanted)[:, None]
+        share = tf.clip_by_value(steering.strength[:, None], 0.0, 1.0)
+        share = tf.math.divide_no_nan(share, count)
+        chance = share * tf.reduce_sum(boost, axis=-1)
+        held = self.compute_scores(user, steering.weights * steering.hold)
+        scale = tf.math.divide_no_nan(spread, tf.math.reduce_std(held, axis=1, keepdims=True))
+        shift = tf.reduce_mean(scores - scale * held, axis=1, keepdims=True)
+        # Written as a difference: where nothing holds, scores stay as they are bit for bit.
+        wished = scores + chance * (scale * held + shift - scores)
+        wished += strength * tf.reduce_sum(boost, axis=-1)
+        return _Wish(wished, chance, scale * steering.hold - 1.0, strength + share * shift, boost)
+
+    def _average_wished(self, user: UserState, steering: Steering, wished: _Wish) -> Tensor:
+        averages = self._average(user, steering.weights)
+        averages += wished.hold * self._average(user, steering.weights, wished.chance)
+        return self._add(averages, wished.gain * tf.reduce_mean(wished.boost, axis=1))
 
     def compute_parts(self, user: UserState) -> list[Tensor]:
         """Splits the score of every item, with neutral settings.
@@ -145,24 +222,16 @@ class Scorer(tf.Module):
         memory = [user.extra[..., 1]] if self._users.memory is not None else []
         return [*parts[:-1], residual, *memory]
 
-    def compute_contributions(self, user: UserState, items: Tensor) -> Tensor:
-        """Splits the score of one item per user, with neutral settings.
-
-        Args:
-            user: A batch of users.
-            items: Int `[batch]`.
-
-        Returns:
-            Float `[batch, num_chunks]`; the sum over the last axis is the score.
-        """
-        return self._split(user, None, items[:, None])[:, 0]
-
-    def compute_evidence(self, user: UserState, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def compute_evidence(
+        self, user: UserState, items: Tensor, factors: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Splits the score of one item per user by past item and chunk.
 
         Args:
             user: A batch of users.
             items: Int `[batch]`, what the past items argue for.
+            factors: Float `[batch, num_chunks]`, by which contributions are multiplied; `explain`
+                computes them.
 
         Returns:
             `(totals, indices, contributions)`: `[batch, longest]`, `[batch, longest]` and `[batch,
@@ -171,6 +240,7 @@ class Scorer(tf.Module):
         """
         vectors = tf.gather(self._index.candidates, items)
         past, each = self._users.compute_evidence(user, items, vectors, self._index.chunk_dims)
+        each *= factors[:, None, :]
         is_there = past >= 0
         totals = tf.where(is_there, tf.reduce_sum(each, axis=-1), tf.constant(float("-inf")))
         order = tf.argsort(totals, direction="DESCENDING", stable=True)

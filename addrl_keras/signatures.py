@@ -24,22 +24,24 @@ def make_input_specs(num_chunks: int) -> dict[str, dict[str, tf.TensorSpec]]:
     strings, ragged = tf.TensorSpec([None], tf.string), tf.TensorSpec([None, None], tf.string)
     k = tf.TensorSpec([], tf.int32)
     weights = tf.TensorSpec([None, num_chunks], tf.float32)
-    recommend = {
-        "user_id": strings,
-        "k": k,
-        "history_ids": ragged,
-        "exclude_ids": ragged,
-        "exclude_seen": tf.TensorSpec([], tf.bool),
+    whose = {"user_id": strings, "history_ids": ragged}
+    steering = {
         "attribute_weights": weights,
         "attribute_targets": ragged,
-        "attribute_filters": ragged,
         "target_strength": tf.TensorSpec([None], tf.float32),
         "hold_weights": weights,
     }
     signatures = {
-        "recommend": recommend,
-        "explain": {"user_id": strings, "history_ids": ragged, "item_id": strings},
-        "profile": {"user_id": strings, "history_ids": ragged},
+        "recommend": {
+            **whose,
+            "k": k,
+            "exclude_ids": ragged,
+            "exclude_seen": tf.TensorSpec([], tf.bool),
+            "attribute_filters": ragged,
+            **steering,
+        },
+        "explain": {**whose, "item_id": strings, **steering},
+        "profile": whose,
         "similar_items": {"item_id": strings, "k": k, "attribute_weights": weights},
         "score": {"user_id": strings, "item_ids": ragged},
         "serving_default": {"examples": strings},
@@ -73,19 +75,22 @@ def make_neutral_inputs(
     nothing = tf.fill([1, 1], "")
     k = tf.constant(min(DEFAULT_K, num_items), tf.int32)
     weights = tf.ones((1, num_chunks))
+    steering = {
+        "attribute_weights": weights,
+        "attribute_targets": nothing,
+        "target_strength": tf.constant([target_strength], tf.float32),
+        "hold_weights": weights,
+    }
     return {
         "recommend": {
             "k": k,
             "history_ids": nothing,
             "exclude_ids": nothing,
             "exclude_seen": tf.constant(True),
-            "attribute_weights": weights,
-            "attribute_targets": nothing,
             "attribute_filters": nothing,
-            "target_strength": tf.constant([target_strength], tf.float32),
-            "hold_weights": weights,
+            **steering,
         },
-        "explain": {"history_ids": nothing},
+        "explain": {"history_ids": nothing, **steering},
         "profile": {"history_ids": nothing},
         "similar_items": {"k": k, "attribute_weights": weights},
     }

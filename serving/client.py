@@ -19,6 +19,7 @@ from serving.requests import (
     Wanted,
     as_list,
     id_rows,
+    list_values,
     name_value_rows,
     strength_row,
     validate_weights,
@@ -141,21 +142,34 @@ class Client(ModelClient):
         item_id: str | Sequence[str],
         *,
         history_ids: Sequence[str] | Sequence[Sequence[str]] | None = None,
+        attribute_weights: Mapping[str, float] | None = None,
+        attribute_targets: Wanted | None = None,
+        target_strength: float | None = None,
+        hold_weights: Mapping[str, float] | None = None,
         timeout: float | None = None,
     ) -> Explanation | list[Explanation]:
         """Explains the score of an item for a user, or of pairs of both.
 
+        What a list was asked for with, its explanations are asked for with: then the score is that
+        of the list.
+
         Args:
             user_id: a user, or a sequence of users.
             item_id: an item, or one item for each of the users.
-            history_ids: items to take as the user's history, as in `recommend`.
+            history_ids: items to take as the user's history, as in `recommend`, like the others.
+            attribute_weights: weight of an attribute's contribution.
+            attribute_targets: wanted values.
+            target_strength: how much a wanted value counts.
+            hold_weights: weight of a contribution among the items that have a wanted value.
             timeout: seconds for this call; None for the client's own.
 
         Returns:
             One `Explanation`, or a list of them.
 
         Raises:
-            ServingError: INVALID_ARGUMENT names an item that is not in the catalogue.
+            ServingError: INVALID_ARGUMENT names an item that is not in the catalogue, an unknown
+                attribute or value; ABORTED says that one version of the model after another took
+                over meanwhile.
         """
         users, items = as_list("user_id", user_id), as_list("item_id", item_id)
         if len(users) != len(items):
@@ -168,10 +182,16 @@ class Client(ModelClient):
             "user_id": users,
             "item_id": items,
             "history_ids": id_rows("history_ids", history_ids, len(users)),
+            "attribute_targets": name_value_rows(
+                "attribute_targets", attribute_targets, len(users)
+            ),
+            "target_strength": strength_row(target_strength, len(users)),
         }
-        outputs, version = self.predict("explain", given, timeout=timeout)
+        weights = {"attribute_weights": attribute_weights, "hold_weights": hold_weights}
+        outputs, version = self._predict_weighted("explain", given, weights, len(users), timeout)
+        wanted = list_values(attribute_targets)
         answers = [
-            make_explanation(user, item, row, outputs, version)
+            make_explanation(user, item, row, outputs, version, wanted)
             for row, (user, item) in enumerate(zip(users, items, strict=True))
         ]
         return answers[0] if isinstance(user_id, str) else answers

@@ -68,6 +68,14 @@ def _optional(dtype: str, *shape: str | int) -> TensorSpec:
     return TensorSpec(dtype, shape, optional=True)
 
 
+# The same in `recommend` and `explain`, so that what explains a list is asked like the list.
+_STEERING = {
+    "attribute_weights": _optional("float32", "B", "K"),
+    "attribute_targets": _optional("string", "B", "T"),
+    "target_strength": _optional("float32", "B"),
+    "hold_weights": _optional("float32", "B", "K"),
+}
+
 _RECOMMEND_OUTPUTS = {
     "item_ids": _spec("string", "B", "k"),
     "scores": _spec("float32", "B", "k"),
@@ -86,11 +94,8 @@ CONTRACT: Mapping[str, SignatureSpec] = {
             "history_ids": _optional("string", "B", "H"),
             "exclude_ids": _optional("string", "B", "E"),
             "exclude_seen": _optional("bool"),
-            "attribute_weights": _optional("float32", "B", "K"),
-            "attribute_targets": _optional("string", "B", "T"),
             "attribute_filters": _optional("string", "B", "F"),
-            "target_strength": _optional("float32", "B"),
-            "hold_weights": _optional("float32", "B", "K"),
+            **_STEERING,
         },
         outputs=_RECOMMEND_OUTPUTS,
     ),
@@ -99,11 +104,13 @@ CONTRACT: Mapping[str, SignatureSpec] = {
             "user_id": _spec("string", "B"),
             "history_ids": _optional("string", "B", "H"),
             "item_id": _spec("string", "B"),
+            **_STEERING,
         },
         outputs={
             "score": _spec("float32", "B"),
             "contributions": _spec("float32", "B", "K"),
             "average_contributions": _spec("float32", "B", "K"),
+            "target_contributions": _spec("float32", "B", "A"),
             "modality_weights": _spec("float32", "B", "K", "M"),
             "contribution_names": _spec("string", "K"),
             "modality_names": _spec("string", "M"),

@@ -117,6 +117,14 @@ def name_value_rows(argument: str, wanted: Wanted | None, batch: int) -> list[li
     return [row] * batch if row else None
 
 
+def list_values(wanted: Wanted | None) -> dict[str, tuple[str, ...]]:
+    """Returns the values of each attribute, a single one as a tuple of one; none of None."""
+    return {
+        name: (values,) if isinstance(values, str) else tuple(values)
+        for name, values in (wanted or {}).items()
+    }
+
+
 def strength_row(strength: Any, batch: int) -> list[float] | None:
     """Returns how much wanted values count, the same for each user.
 

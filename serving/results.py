@@ -92,10 +92,13 @@ class Explanation:
         lifts: each contribution beyond its average over the catalogue.
         values: what the item is, by attribute; without the attributes where that is unknown.
         modality_weights: per attribute, how much each modality of the item speaks in it.
-        evidence: the user's past items, strongest first; what they contribute sums to the score
-            (but for the popularity prior, for an embedding of the user's own, and by the paper's
-            recipe, whose contributions are no sums over a history).
+        evidence: the user's past items, strongest first; what they contribute sums, with
+            `target_contributions`, to the score (but for the popularity prior, for an embedding of
+            the user's own, and by the paper's recipe, whose contributions are no sums over a
+            history).
         model_version: the version that answered.
+        targets: the values that were wanted, by attribute.
+        target_contributions: what of each attribute's contribution is due to them alone.
     """
 
     user_id: str
@@ -107,6 +110,8 @@ class Explanation:
     modality_weights: Mapping[str, Mapping[str, float]]
     evidence: Sequence[Evidence]
     model_version: int
+    targets: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    target_contributions: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the same as nested dicts and lists, ready for `json.dumps`."""
@@ -227,9 +232,23 @@ def make_items(row: int, outputs: Mapping[str, Any], names: Sequence[str]) -> li
 
 
 def make_explanation(
-    user_id: str, item_id: str, row: int, outputs: Mapping[str, Any], model_version: int
+    user_id: str,
+    item_id: str,
+    row: int,
+    outputs: Mapping[str, Any],
+    model_version: int,
+    targets: Mapping[str, Sequence[str]] | None = None,
 ) -> Explanation:
-    """Builds one explanation out of the decoded outputs of `explain`."""
+    """Builds one explanation out of the decoded outputs of `explain`.
+
+    Args:
+        user_id: who asked.
+        item_id: about which item.
+        row: position of the pair in the batch.
+        outputs: decoded outputs of the signature.
+        model_version: the version that answered.
+        targets: the values that were wanted, by attribute.
+    """
     names = outputs["contribution_names"]
     modalities = outputs["modality_names"]
     weights = {
@@ -247,6 +266,7 @@ def make_explanation(
     # A version that was pushed before there were averages says less.
     averages = outputs.get("average_contributions")
     lifts = _subtract(names, contributions, averages[row] if averages else [0.0] * len(names))
+    given = outputs.get("target_contributions")
     return Explanation(
         user_id,
         item_id,
@@ -257,6 +277,9 @@ def make_explanation(
         weights,
         evidence,
         model_version,
+        dict(targets or {}),
+        # Names come in configured order with the attributes first.
+        dict(zip(names, given[row])) if given else {},  # noqa: B905
     )
 
 

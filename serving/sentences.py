@@ -11,8 +11,9 @@ def make_sentence(explanation: Explanation, titles: Mapping[str, str] | None = N
     """Makes one sentence of the strongest reason for an item.
 
     The reason is what speaks for this item more than for others, not what is large for all of them:
-    the chunk with the largest lift. An attribute is named where the user's own history shows that
-    value more often than the catalogue does; else the past item that argues most is.
+    the chunk with the largest lift. An attribute is named where most of its contribution is due to
+    a wanted value, or where the user's own history shows the value more often than the catalogue
+    does; else the past item that argues most is.
 
     Args:
         explanation: of one item for one user.
@@ -25,9 +26,12 @@ def make_sentence(explanation: Explanation, titles: Mapping[str, str] | None = N
         "You often choose Divided, and this is Divided."
     """
     titles = titles or {}
+    strongest = max(explanation.lifts, key=lambda name: explanation.lifts[name])
+    wished = explanation.target_contributions.get(strongest, 0.0)
+    if wished > 0 and wished > explanation.contributions[strongest] - wished:
+        return _word_wish(strongest, explanation)
     if not explanation.evidence:
         return "Many choose this."
-    strongest = max(explanation.lifts, key=lambda name: explanation.lifts[name])
     value = explanation.values.get(strongest)
     if (
         explanation.lifts[strongest] > 0
@@ -43,7 +47,24 @@ def make_sentence(explanation: Explanation, titles: Mapping[str, str] | None = N
     return f"You chose {titles.get(past.item_id) or past.item_id}, and this goes with it."
 
 
+def _word_wish(attribute: str, explanation: Explanation) -> str:
+    wanted = explanation.targets.get(attribute, ())
+    known = explanation.values.get(attribute)
+    own = known.value.split("|") if known else []
+    found = [value for value in wanted if value in own]
+    if found:
+        name = _name_value(attribute, found[0])
+        return f"You asked for {name}, and this is {name}."
+    # Where no value is known, the model's guess brought it here.
+    names = " or ".join(_name_value(attribute, value) for value in wanted)
+    return f"You asked for {names or attribute}, and this comes close."
+
+
 def _word_value(attribute: str, value: str) -> str:
-    # A number or a code says nothing without what it is of.
-    name = f"{attribute} {value}" if any(each.isdigit() for each in value) else value
+    name = _name_value(attribute, value)
     return f"You often choose {name}, and this is {name}."
+
+
+def _name_value(attribute: str, value: str) -> str:
+    """A number or a code says nothing without what it is of."""
+    return f"{attribute} {value}" if any(each.isdigit() for each in value) else value

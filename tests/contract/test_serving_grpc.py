@@ -118,6 +118,27 @@ def test_explain(client):
     assert client.explain(["u0", "u1"], ["i3", "i0"])[0] == answer
 
 
+def test_what_steers_a_list_steers_its_reasons(client):
+    asked = {
+        "attribute_weights": {"year": 2.0},
+        "attribute_targets": {"genre": "Comedy"},
+        "target_strength": 1.5,
+        "hold_weights": {"residual": 3.0},
+    }
+    listed = client.recommend("u0", k=6, **asked)
+    reasons = client.explain(["u0"] * 6, _ids(listed), **asked)
+    assert _ids(listed)[0] in ("i0", "i2", "i5")
+    for item, why in zip(listed.items, reasons, strict=True):
+        assert why.score == pytest.approx(item.score)
+        assert dict(why.contributions) == pytest.approx(dict(item.contributions))
+        assert dict(why.lifts) == pytest.approx(dict(item.lifts))
+        assert why.targets == {"genre": ("Comedy",)}
+        given = 1.5 if item.attribute_values["genre"] == "Comedy" else 0.0
+        assert dict(why.target_contributions) == {"year": 0.0, "genre": given}
+    with pytest.raises(ServingError, match="romance"):
+        client.explain("u0", "i3", attribute_targets={"genre": ["romance"]})
+
+
 def test_similar_items_leave_the_item_out(client):
     answer = client.similar_items("i0", k=6)
     assert len(answer) == 5 and "i0" not in [item.item_id for item in answer]

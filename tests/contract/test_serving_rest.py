@@ -24,7 +24,7 @@ NEUTRAL = {
     "target_strength": [10.0],
     "hold_weights": [[1.0, 1, 1.0]],
 }
-_PAIR = {"user_id": "u0", "item_id": "i0", "history_ids": [""]}
+_STRANGER = {"user_id": "u0", "history_ids": [""]}
 
 
 def _ask(path: str, document=None) -> tuple[int, dict]:
@@ -106,7 +106,7 @@ def test_status_and_metadata():
         ("addrl:shrug", {}, 400, "Malformed request"),
         (
             "addrl:predict",
-            {"signature_name": "explain", "instances": [_PAIR] * 2},
+            {"signature_name": "profile", "instances": [_STRANGER] * 2},
             400,
             "inconsistent batch size",
         ),

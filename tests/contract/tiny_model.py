@@ -124,6 +124,15 @@ def make_module(scale: float = 1.0):
                 masks.append((hits, asked))
             return masks
 
+        def steer(self, chunks, weights, targets, strength, hold):
+            """Returns all contributions [B, N, K], and what of them is wished [B, N, A]."""
+            parts = chunks[:, tf.newaxis] * self.item_chunks * weights[:, tf.newaxis]
+            matches = [tf.cast(hits, tf.float32) for hits, _ in self.match(targets)]
+            wanted = tf.minimum(tf.add_n(matches), 1.0)[..., tf.newaxis]
+            parts *= 1.0 + wanted * (hold[:, tf.newaxis] - 1.0)
+            gifts = strength[:, tf.newaxis, tf.newaxis] * tf.stack(matches, axis=-1)
+            return parts + tf.pad(gifts, [[0, 0], [0, 0], [0, 1]]), gifts
+
         def rank(
             self, user_id, k, history, exclude, seen, weights, targets, filters, strength, hold
         ):
@@ -134,12 +143,7 @@ def make_module(scale: float = 1.0):
             with tf.control_dependencies([valid]):
                 k = tf.identity(k)
             chunks, source = self.encode_users(user_id, history)
-            parts = chunks[:, tf.newaxis] * self.item_chunks * weights[:, tf.newaxis]
-            wanted = tf.add_n([tf.cast(hits, tf.float32) for hits, _ in self.match(targets)])
-            parts *= 1.0 + tf.minimum(wanted, 1.0)[..., tf.newaxis] * (hold[:, tf.newaxis] - 1.0)
-            for number, (hits, _) in enumerate(self.match(targets)):
-                boost = strength[:, tf.newaxis] * tf.cast(hits, tf.float32)
-                parts += boost[..., tf.newaxis] * tf.one_hot(number, len(CHUNKS))
+            parts, _ = self.steer(chunks, weights, targets, strength, hold)
             banned = tf.reduce_any(exclude[..., tf.newaxis] == tf.constant(ITEMS), axis=1)
             for hits, asked in self.match(filters):
                 banned |= asked[:, tf.newaxis] & ~hits
@@ -211,24 +215,42 @@ def make_signatures(module) -> dict:
             attribute_weights, attribute_targets, attribute_filters, target_strength, hold_weights,
         )  # fmt: skip
 
-    @tf.function(input_signature=[ids, ids, rows])
-    def explain(user_id, item_id, history_ids=none):
+    @tf.function(
+        input_signature=[
+            ids, ids, rows, weights_spec, rows, tf.TensorSpec([None], tf.float32), weights_spec
+        ]
+    )  # fmt: skip
+    def explain(
+        user_id,
+        item_id,
+        history_ids=none,
+        attribute_weights=ones,
+        attribute_targets=none,
+        target_strength=strong,
+        hold_weights=ones,
+    ):
         chunks, _ = module.encode_users(user_id, history_ids)
-        parts = chunks * tf.gather(module.item_chunks, module.find_items(item_id))
-        batch = tf.size(user_id)
+        items, batch = module.find_items(item_id), tf.size(user_id)
+        all_parts, gifts = module.steer(
+            chunks, attribute_weights, attribute_targets, target_strength, hold_weights
+        )
+        parts = tf.gather(all_parts, items, batch_dims=1)
         weights = tf.constant([[[0.75, 0.25]] * len(CHUNKS)])
         # One piece of evidence, the first item, that argues with half of the score.
         return {
             "score": tf.reduce_sum(parts, axis=-1),
             "contributions": parts,
+            "target_contributions": tf.gather(
+                tf.broadcast_to(gifts, [batch, len(ITEMS), len(ATTRIBUTES)]), items, batch_dims=1
+            ),
             "modality_weights": tf.tile(weights, [batch, 1, 1]),
             "contribution_names": tf.constant(CHUNKS),
             "modality_names": tf.constant(MODALITIES),
             "evidence_ids": tf.tile([["i0", ""]], [batch, 1]),
             "evidence_contributions": tf.stack([parts / 2.0, tf.zeros_like(parts)], axis=1),
-            "average_contributions": chunks * tf.reduce_mean(module.item_chunks, axis=0),
-            "attribute_values": tf.gather(tf.constant(VALUES), module.find_items(item_id)),
-            "typical_values": tf.gather(tf.constant(VALUES), module.find_items(item_id)),
+            "average_contributions": tf.reduce_mean(all_parts, axis=1),
+            "attribute_values": tf.gather(tf.constant(VALUES), items),
+            "typical_values": tf.gather(tf.constant(VALUES), items),
             "history_shares": tf.tile([HISTORY_SHARES], [batch, 1]),
             "catalogue_shares": tf.tile([CATALOGUE_SHARES], [batch, 1]),
         }

@@ -137,6 +137,28 @@ def test_explain_recommend_and_score_agree_and_reasons_add_up_both_ways(client, 
             assert len(strength) == known[0].known[row].nnz
 
 
+def test_reasons_of_a_steered_list_are_those_of_the_list(client, known):
+    users = random.Random(2).sample(known[0].user_ids, 10)
+    hold = client.profile(users[0]).hold_weights["genre"]
+    preference = client.profile(users[0]).preferences["genre"][0]
+    asked = {
+        "attribute_weights": {"year": 1.5},
+        "attribute_targets": {"genre": preference.value},
+        "hold_weights": hold,
+    }
+    for answer in client.recommend(users, 5, **asked):
+        items = [item.item_id for item in answer.items]
+        explained = client.explain([answer.user_id] * len(items), items, **asked)
+        for item, why in zip(answer.items, explained, strict=True):
+            assert why.score == pytest.approx(item.score, abs=1e-5)
+            assert dict(why.contributions) == pytest.approx(dict(item.contributions), abs=1e-5)
+            assert dict(why.lifts) == pytest.approx(dict(item.lifts), abs=1e-5)
+            for name, contribution in why.contributions.items():
+                past = sum(each.contributions[name] for each in why.evidence)
+                wished = why.target_contributions.get(name, 0.0)
+                assert past + wished == pytest.approx(contribution, abs=1e-5)
+
+
 def test_a_profile_tells_what_holds_and_a_stranger_can_wish(client, known):
     item_ids = known[2]
     profile = client.profile("nobody", history_ids=item_ids[:5])

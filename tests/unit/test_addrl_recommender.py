@@ -419,6 +419,69 @@ class TestExplain:
         strength = np.sum(outputs["evidence_contributions"], axis=-1)[:, :10]
         assert (np.diff(strength, axis=1) <= 1e-6).all(), "the strongest argument comes first"
 
+    @pytest.mark.parametrize("source", ["user", "history", "prior"])
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            {"attribute_weights": {"year": 3.0, "memory": 0.0, "residual": -0.5}},
+            {"attribute_targets": [["genre=drama"]]},
+            {
+                "attribute_weights": {"year": 2.0},
+                "attribute_targets": [["genre=drama", "year=<1980"]],
+                "target_strength": [0.6],
+                "hold_weights": {"brand": 3.0, "memory": 0.25},
+            },
+        ],
+        ids=["weights", "wish", "both"],
+    )
+    def test_what_steers_a_list_steers_its_reasons(self, planted, recommender, asked, source):
+        user = USERS[3] if source == "user" else "nobody"
+        history = [["item 01", "item 02"]] if source == "history" else [[""]]
+        listed = recommender.recommend(
+            [user], k=NUM_ITEMS, history_ids=history, exclude_seen=False, **asked
+        )
+        assert _text(listed["source"]).tolist() == [source]
+        items = _items(listed)[0]
+
+        def repeat(value):
+            return value if isinstance(value, dict) else value * NUM_ITEMS
+
+        outputs = recommender.explain(
+            [user] * NUM_ITEMS,
+            history * NUM_ITEMS,
+            items,
+            **{name: repeat(value) for name, value in asked.items()},
+        )
+        np.testing.assert_allclose(outputs["score"], listed["scores"][0], atol=1e-5)
+        np.testing.assert_allclose(outputs["contributions"], listed["contributions"][0], atol=1e-5)
+        np.testing.assert_allclose(
+            outputs["average_contributions"][:1], listed["average_contributions"], atol=1e-5
+        )
+        wished = np.asarray(outputs["target_contributions"])
+        if source != "prior":
+            past = np.sum(outputs["evidence_contributions"], axis=1)
+            both = past + np.pad(wished, [(0, 0), (0, 2)])
+            np.testing.assert_allclose(both, outputs["contributions"], atol=1e-5)
+        labels = planted.catalogue.values["genre"].matrix.toarray() > 0
+        drama = planted.catalogue.values["genre"].names.index("drama")
+        rows = [planted.catalogue.item_ids.index(item) for item in items]
+        has = labels[rows]
+        if "attribute_targets" not in asked:
+            assert not wished.any()
+        else:
+            # Of items that are known to have it or not; the others get what is likely.
+            known = has.any(axis=1)
+            np.testing.assert_array_equal((wished[:, 1] != 0)[known], has[known, drama])
+
+    def test_reasons_refuse_what_the_list_refuses(self, recommender):
+        for asked, message in (
+            ({"attribute_targets": [["genre=western"]]}, "genre=western"),
+            ({"attribute_weights": np.full((1, 5), np.nan)}, "attribute_weights must be finite"),
+            ({"target_strength": [np.inf]}, "target_strength must be a finite"),
+        ):
+            with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+                recommender.explain(USERS[:1], item_id=["item 00"], **asked)
+
     def test_a_history_in_the_request_is_the_evidence(self, recommender):
         outputs = recommender.explain(["nobody"], [["item 01", "item 02", "zz"]], ["item 05"])
         assert {i for i in _text(outputs["evidence_ids"])[0] if i} == {"item 01", "item 02"}

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from serving.client import Client
+from serving.contract import CONTRACT, SignatureSpec
 from serving.errors import ServingError
 from serving.results import (
     Evidence,
@@ -37,6 +38,7 @@ class FakeClient:
 
     def __init__(self):
         self.asked = []
+        self.signatures = CONTRACT
 
     def __enter__(self):
         return self
@@ -61,9 +63,13 @@ class FakeClient:
         items.sort(key=lambda item: -item.score)
         return [Recommendations(user, "user", items[:k], 17) for user in users]
 
-    def explain(self, user, item, history_ids=None):
+    def metadata(self):
+        return self.signatures
+
+    def explain(self, user, item, **settings):
         if isinstance(user, list):
-            return [self.explain(*pair) for pair in zip(user, item, strict=True)]
+            self.asked.append(("explain", user, settings))
+            return [self.explain(*pair, **settings) for pair in zip(user, item, strict=True)]
         if item not in ITEMS:
             raise ServingError("INVALID_ARGUMENT", f"unknown item. Received: {item!r}")
         parts = {"year": 0.5, "genre": 1.5, "residual": -0.25}
@@ -73,7 +79,12 @@ class FakeClient:
             values["year"] = ItemValue("1990-1999", "1990-1999", 0.75, 0.5)
         weights = {name: {"id": 0.25, "title": 0.75} for name in parts}
         evidence = [Evidence(f"i{number}", 1.2 - number / 10, parts) for number in range(1, 8)]
-        return Explanation(user, item, 1.75, parts, lifts, values, weights, evidence, 17)
+        targets, given = settings.get("attribute_targets") or {}, {}
+        if "genre" in targets:
+            lifts, given = {**lifts, "genre": 1.0}, {"year": 0.0, "genre": 1.25}
+        return Explanation(
+            user, item, 1.75, parts, lifts, values, weights, evidence, 17, targets, given
+        )
 
     def profile(self, user, history_ids=None):
         self.asked.append(("profile", user, history_ids))
@@ -316,6 +327,31 @@ def test_why_gives_the_reason_of_every_item(addrl, client, titles):
     last = json.loads(out)["users"][0]["items"][4]
     assert last["why"] == "You often choose year 1990-1999, and this is year 1990-1999."
     assert last["evidence"][0]["contribution"] == pytest.approx(1.1)
+
+
+def test_reasons_are_asked_for_like_the_list(addrl, client, titles):
+    steered = ["--want", "genre=Drama", "--weight", "year=2", "--strength", "2"]
+    code, _, err = addrl("recommend", "planted", "7", "--k", "5", "--why", *steered)
+    assert (code, err) == (0, "")
+    (_, _, listed), (_, _, explained) = client.asked[-2:]
+    for name in ("attribute_weights", "attribute_targets", "target_strength", "hold_weights"):
+        assert explained[name] is not None and explained[name] == listed[name]
+    code, out, err = addrl("explain", "planted", "7", "i0", *steered)
+    assert (code, err) == (0, "")
+    assert "because genre Drama was asked for: +1.250" in _squeeze(out)
+    assert "You asked for Drama, and this is Drama." in _squeeze(out)
+
+
+def test_a_model_without_steered_reasons_says_so(addrl, client, titles):
+    old = client.signatures["explain"]
+    inputs = {name: old.inputs[name] for name in ("user_id", "item_id", "history_ids")}
+    client.signatures = {**client.signatures, "explain": SignatureSpec(inputs, old.outputs)}
+    listed = ["recommend", "planted", "7", "--k", "5", "--why"]
+    for words in (listed, ["explain", "planted", "7", "i0"]):
+        code, _, err = addrl(*words, "--weight", "year=2")
+        assert code == 0 and err.count("\n") == 1
+        assert "older than reasons with weights and wishes" in err
+    assert client.asked[-1][2] == {"history_ids": None}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tfx_pipeline.commands import asking, parser, workspace
+from tfx_pipeline.commands import asking, parser, steering, workspace
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -23,6 +23,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     add.add_argument(
         "--history", type=parser.id_list, metavar="ID,ID", help="take these items as the history"
     )
+    steering.add_options(add)
     parser.add_address(add)
     add.add_argument("--json", action="store_true", help="one JSON document")
     return add
@@ -30,11 +31,21 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command."""
+    from serving.errors import ServingError
     from serving.sentences import make_sentence
 
     with asking.connect(options) as client:
+        settings = steering.make_settings(options, client)
         asking.validate_history(options, client, options.history)
-        answer = client.explain(options.user, options.item, history_ids=options.history)
+        if not steering.can_explain(options, client, settings):
+            settings = {}
+        try:
+            answer = client.explain(
+                options.user, options.item, history_ids=options.history, **settings
+            )
+        except ServingError:
+            steering.explain_refusal(options, {"--want": options.want})
+            raise
     asking.warn_of_other_versions(options, [answer.model_version])
     titles = workspace.Workspace(options.runs, options.preset).load_titles()
     if options.json:
@@ -79,6 +90,9 @@ def _print(answer: Any, titles: Mapping[str, str]) -> None:
     columns += [f"weight of {modality}" for modality in modalities]
     console.print(tables.make_rows_table(title, columns, rows, text_columns=2))
     console.print(make_sentence(answer, titles))
+    for name, values in answer.targets.items():
+        given = answer.target_contributions.get(name, 0.0)
+        console.print(f"because {name} {' or '.join(values)} was asked for: {given:+.3f}")
     if not answer.evidence:
         console.print("No past item argues for it.")
     for evidence in answer.evidence[:_SHOWN]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfx_pipeline.commands import asking, parser, workspace
+from tfx_pipeline.commands import asking, parser, steering, workspace
 from tfx_pipeline.commands.errors import USAGE, CommandError
 
 # Users in one request: large enough to keep the server busy, small enough to answer in a second.
@@ -29,7 +29,21 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     add.add_argument("users", metavar="USER", nargs="*", help="id of a user")
     add.add_argument("--users-file", metavar="FILE", help="more users, one a line; - for the input")
     add.add_argument("--k", type=parser.positive_int, default=10, help="length (default: 10)")
-    _add_steering(add)
+    steering.add_options(add)
+    add.add_argument(
+        "--filter",
+        type=parser.name_value,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="only items with this value",
+    )
+    add.add_argument(
+        "--history", type=parser.id_list, metavar="ID,ID", help="take these items as the history"
+    )
+    add.add_argument(
+        "--exclude", type=parser.id_list, metavar="ID,ID", help="leave these items out"
+    )
     add.add_argument("--why", action="store_true", help="print the reason for every item")
     seen = add.add_mutually_exclusive_group()
     seen.add_argument(
@@ -48,41 +62,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     return add
 
 
-def _add_steering(add: argparse.ArgumentParser) -> None:
-    def repeatable(option: str, kind: Any, metavar: str, text: str) -> None:
-        add.add_argument(option, type=kind, action="append", default=[], metavar=metavar, help=text)
-
-    repeatable("--weight", parser.name_weight, "NAME=NUMBER", "weigh an attribute; 1 is neutral")
-    repeatable("--want", parser.name_value, "NAME=VALUE", "push up items with this value")
-    hold = add.add_mutually_exclusive_group()
-    hold.add_argument(
-        "--hold",
-        type=parser.name_weight,
-        action="append",
-        default=[],
-        metavar="NAME=NUMBER",
-        help="with --want: weigh NAME like this among what is wanted, to keep the rest of the "
-        "list (default: what was best on validation)",
-    )
-    hold.add_argument(
-        "--no-hold", action="store_true", help="with --want: leave all weights as they are"
-    )
-    add.add_argument(
-        "--strength",
-        type=parser.finite_float,
-        metavar="NUMBER",
-        help="with --want: how much it counts, in standard deviations of the user's scores "
-        "(default: the model's own)",
-    )
-    repeatable("--filter", parser.name_value, "NAME=VALUE", "only items with this value")
-    add.add_argument(
-        "--history", type=parser.id_list, metavar="ID,ID", help="take these items as the history"
-    )
-    add.add_argument(
-        "--exclude", type=parser.id_list, metavar="ID,ID", help="leave these items out"
-    )
-
-
 def run(options: argparse.Namespace) -> int:
     """Runs the command."""
     from serving.errors import ServingError
@@ -92,22 +71,29 @@ def run(options: argparse.Namespace) -> int:
     users = load_users(options.users, options.users_file, bool(options.history))
     place = workspace.Workspace(options.runs, options.preset)
     with asking.connect(options) as client:
-        settings = make_settings(options, client)
+        settings = steering.make_settings(options, client)
+        if options.filter:
+            steering.validate_attributes("--filter", options.filter, client.contribution_names())
         asking.validate_history(options, client, options.history)
         asking.check_excluded(options, client, options.exclude)
+        chosen = {
+            "attribute_filters": asking.group_values(options.filter) or None,
+            "history_ids": options.history,
+            "exclude_ids": options.exclude,
+            "exclude_seen": options.exclude_seen,
+        }
         try:
-            answers = list(ask(client, users, options.k, settings))
+            answers = list(ask(client, users, options.k, {**settings, **chosen}))
         except ServingError:
-            explain_refusal(options, place)
+            pairs = {"--want": options.want, "--filter": options.filter}
+            steering.explain_refusal(options, pairs)
             raise
-        reasons = explain_lists(client, answers, options.history) if options.why else {}
+        reasons: Reasons = {}
+        if options.why:
+            like_list = settings if steering.can_explain(options, client, settings) else {}
+            reasons = explain_lists(client, answers, {**like_list, "history_ids": options.history})
     answered = {each.model_version for each in (*answers, *reasons.values())}
     asking.warn_of_other_versions(options, answered)
-    if reasons and (options.weight or options.want):
-        asking.warn(
-            options.command,
-            "reasons are those of the scores without weights and wishes, which the list has.",
-        )
     if options.csv:
         return _write_csv(options.csv, answers, len(users))
     titles = place.load_titles()
@@ -146,54 +132,6 @@ def load_users(users: Sequence[str], file: str | None, has_history: bool) -> lis
     return found or [""]
 
 
-def make_settings(options: argparse.Namespace, client: Any) -> dict[str, Any]:
-    """Makes the client's settings out of the options; checks names before anything is asked."""
-    from serving.requests import combine_holds
-
-    if not options.want and (options.hold or options.no_hold or options.strength is not None):
-        given = "--hold" if options.hold else "--no-hold" if options.no_hold else "--strength"
-        raise CommandError(f"{given} goes with --want NAME=VALUE. Received: no --want.", USAGE)
-    weights = dict(options.weight)
-    if weights or options.want or options.filter:
-        names = client.contribution_names()
-        attributes = [name for name in names if name not in asking.CHUNKS_WITHOUT_VALUES]
-        asking.validate_names("--weight", weights, names)
-        asking.validate_names("--want", [name for name, _ in options.want], attributes)
-        asking.validate_names("--hold", [name for name, _ in options.hold], names)
-        asking.validate_names("--filter", [name for name, _ in options.filter], attributes)
-    held: dict[str, float] = {}
-    if options.want and not options.no_hold:
-        wanted = dict.fromkeys(name for name, _ in options.want)
-        held = dict(options.hold)
-        if not held:
-            held = combine_holds(wanted, load_hold_weights(options, client))
-    return {
-        "attribute_weights": weights or None,
-        "attribute_targets": asking.group_values(options.want) or None,
-        "attribute_filters": asking.group_values(options.filter) or None,
-        "history_ids": options.history,
-        "target_strength": options.strength,
-        "hold_weights": held or None,
-        "exclude_ids": options.exclude,
-        "exclude_seen": options.exclude_seen,
-    }
-
-
-def explain_refusal(options: argparse.Namespace, place: workspace.Workspace) -> None:
-    """Raises `CommandError` where the newest version tells that a value was mistyped.
-
-    Asked after the server refused: one elsewhere may serve another version, and decides.
-    """
-    from tfx_pipeline.index.known import find_values
-
-    versions = place.list_versions()
-    if not versions or not (options.want or options.filter):
-        return
-    values = find_values(place.serving / str(versions[0]))
-    asking.validate_values("--want", options.want, values)
-    asking.validate_values("--filter", options.filter, values)
-
-
 def ask(client: Any, users: Sequence[str], k: int, settings: Mapping[str, Any]) -> Iterator[Any]:
     """Yields one answer a user, asked in chunks, with progress on the error stream."""
     for start in range(0, len(users), CHUNK):
@@ -205,32 +143,16 @@ def ask(client: Any, users: Sequence[str], k: int, settings: Mapping[str, Any]) 
             print(f"\r{done:,} of {len(users):,} users", end=end, file=sys.stderr, flush=True)
 
 
-def load_hold_weights(
-    options: argparse.Namespace, client: Any
-) -> Mapping[str, Mapping[str, float]]:
-    """Loads the weights that hold a list; none, with a warning, of a model that has none."""
-    from serving.errors import ServingError
-
-    try:
-        weights: Mapping[str, Mapping[str, float]] = client.profile("").hold_weights
-    except ServingError as error:
-        if error.code != "FAILED_PRECONDITION":
-            raise
-        asking.warn(options.command, "the model is older than --hold, so nothing holds the list.")
-        return {}
-    return weights
-
-
 Reasons = Mapping[tuple[str, str], Any]
 
 
-def explain_lists(client: Any, answers: Sequence[Any], history: Sequence[str] | None) -> Reasons:
-    """Explains every item of every list, by user and item."""
+def explain_lists(client: Any, answers: Sequence[Any], settings: Mapping[str, Any]) -> Reasons:
+    """Explains every item of every list with the settings that it has, by user and item."""
     reasons = {}
     for answer in answers:
         items = [item.item_id for item in answer.items]
         if items:
-            found = client.explain([answer.user_id] * len(items), items, history_ids=history)
+            found = client.explain([answer.user_id] * len(items), items, **settings)
             reasons |= {(answer.user_id, each.item_id): each for each in found}
     return reasons
 

@@ -39,22 +39,18 @@ def make_requests(
     weights[0, 0] = 2.0
     # Every optional input occurs once, so that a replay touches all of the graph.
     k = np.int32(min(20, catalogue.num_items))
+    wish = {
+        "attribute_targets": [wanted[:1]],
+        "target_strength": np.float32([1.0]),
+        "hold_weights": weights,
+    }
     requests: list[tuple[str, dict[str, Any]]] = [
         ("recommend", {"user_id": [user], "k": k}) for user in users
     ]
     requests += [
         ("recommend", {"user_id": ["(unknown)"], "k": k, "history_ids": [items[:_HISTORY]]}),
         ("recommend", {"user_id": users[:1], "k": k, "attribute_weights": weights}),
-        (
-            "recommend",
-            {
-                "user_id": users[:1],
-                "k": k,
-                "attribute_targets": [wanted[:1]],
-                "target_strength": np.float32([1.0]),
-                "hold_weights": weights,
-            },
-        ),
+        ("recommend", {"user_id": users[:1], "k": k, **wish}),
         (
             "recommend",
             {
@@ -71,6 +67,10 @@ def make_requests(
         ("profile", {"user_id": ["(unknown)"], "history_ids": [items[:_HISTORY]]}),
     ]
     requests += [("explain", {"user_id": [user], "item_id": items[:1]}) for user in users]
+    requests += [
+        ("explain", {"user_id": users[:1], "item_id": items[:1], "attribute_weights": weights}),
+        ("explain", {"user_id": users[:1], "item_id": items[:1], **wish}),
+    ]
     return requests
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class Person:
         history: Some past items.
         items: The list.
         wish: What is wanted in the second list, `name=value`.
-        steered: The second list.
+        steered: The second list, with its own reasons.
     """
 
     user_id: str
@@ -106,7 +107,7 @@ def _make_person(served: Served, show: _Shelf, titles: Mapping[str, str], row: i
             f"{attribute} {names[best][2]} ({expected[best]:.0%} of what should come next, of "
             f"others' {usual[best]:.0%})"
         )
-    wish, steered = _find_wish(
+    wish, settings, steered = _find_wish(
         served, user, orders, profile, [item.item_id for item in answer.items]
     )
     known = result.interactions.known[row].indices
@@ -117,7 +118,7 @@ def _make_person(served: Served, show: _Shelf, titles: Mapping[str, str], row: i
         [show.show(item) for item in history],
         items,
         wish,
-        [show.show(item) for item in steered],
+        [show.explain(user, item, titles, settings) for item in steered],
     )
 
 
@@ -127,8 +128,8 @@ def _find_wish(
     orders: Sequence[Sequence[int]],
     profile: Mapping[str, Any],
     before: Sequence[str],
-) -> tuple[str, list[str]]:
-    """Finds a wish that fits the user and moves the list most, with the list that it makes.
+) -> tuple[str, dict[str, Any], list[str]]:
+    """Finds a wish that fits the user and moves the list most.
 
     Args:
         served: The model's lists.
@@ -136,22 +137,21 @@ def _find_wish(
         orders: For each attribute its values' places in the profile, the fitting first.
         profile: The user's.
         before: The list without a wish.
+
+    Returns:
+        The wish, the inputs that it is asked for with, and the list that it makes.
     """
     wishes = [(k, i) for k, order in enumerate(orders) for i in order[:2]]
     liked = [(k, i) for k, i in wishes if profile["value_affinities"][0][i] > 0] or wishes
-    lists = {}
+    found = []
     for k, i in liked:
         wish = profile["value_names"][i]
-        outputs = served.recommender.recommend(
-            [user],
-            k=len(before),
-            attribute_targets=[[wish]],
-            hold_weights=served.result.hold_weights[k][None],
-        )
-        answer = make_recommendations(user, 0, _decode(outputs), 0)
-        lists[wish] = [item.item_id for item in answer.items]
-    best = max(lists, key=lambda wish: len(set(lists[wish]) - set(before)))
-    return best, lists[best]
+        hold = served.result.hold_weights[k][None]
+        settings = {"attribute_targets": [[wish]], "hold_weights": hold}
+        outputs = _decode(served.recommender.recommend([user], k=len(before), **settings))
+        items = [item.item_id for item in make_recommendations(user, 0, outputs, 0).items]
+        found.append((wish, settings, items))
+    return max(found, key=lambda each: len(set(each[2]) - set(before)))
 
 
 class _Shelf:
@@ -174,9 +174,20 @@ class _Shelf:
         photo = load_thumbnail(self._photos.get(item, ""))
         return Shown(self._titles.get(item) or item, photo, " · ".join(values), reason, parts)
 
-    def explain(self, user: str, item: str, titles: Mapping[str, str]) -> Shown:
-        outputs = _decode(self._served.recommender.explain([user], item_id=[item]))
-        answer = make_explanation(user, item, 0, outputs, 0)
+    def explain(
+        self,
+        user: str,
+        item: str,
+        titles: Mapping[str, str],
+        settings: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Shown:
+        recommender = self._served.recommender
+        outputs = _decode(recommender.explain([user], item_id=[item], **settings))
+        targets: dict[str, list[str]] = {}
+        for wish in settings.get("attribute_targets", [[]])[0]:
+            name, _, value = wish.partition("=")
+            targets.setdefault(name, []).append(value)
+        answer = make_explanation(user, item, 0, outputs, 0, targets)
         parts = sorted(answer.lifts.items(), key=lambda pair: -pair[1])
         return self.show(item, make_sentence(answer, titles), parts)
 
