@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from tfx_pipeline.configs import DEFAULT_CACHE_DIR, PipelineConfig
 from tfx_pipeline.datasets.local_sources import validate_data_dir
+from tfx_pipeline.drift import load_drift
 from tfx_pipeline.locks import hold_lock
 from tfx_pipeline.progress import Progress, redirect_output
 from tfx_pipeline.results import (
@@ -174,6 +175,7 @@ def _make_result(
         seconds=round(seconds, 3),
         log=str(log),
         report=_find_report(runner),
+        drift=load_drift(runner.outputs["DataDrift"]["drift"].uri),
     )
 
 

@@ -6,11 +6,13 @@ import pathlib
 import shutil
 
 from tfx import v1 as tfx
+from tfx.dsl.components.base import base_component
 from tfx.proto import pusher_pb2, transform_pb2
 from tfx.types import standard_artifacts
 
 from tfx_pipeline.components.anomaly_gate import AnomalyGate
 from tfx_pipeline.components.content_encoder import ContentEncoder
+from tfx_pipeline.components.drift import DataDrift
 from tfx_pipeline.components.evaluation_rows import TEST_SPLIT, EvaluationRows
 from tfx_pipeline.components.example_gen import (
     ITEMS_SPLIT,
@@ -90,21 +92,16 @@ def make_pipeline(config: PipelineConfig, paths: PipelinePaths) -> tfx.dsl.Pipel
     Returns:
         The pipeline, to be run by any IR-based runner.
     """
-    gens, validated, gate = _make_data_components(config, paths)
-    interactions = gens["interactions"].outputs["examples"]
-    encoder = _make_content_encoder(config, paths, gens["items"].outputs["examples"])
-    transform, trainer = _make_model_components(
-        config, interactions, gens["items"].outputs["examples"], validated["items"], encoder
-    )
-    judging = _make_judging_components(
-        config, paths, interactions, gens["items"].outputs["examples"], trainer
-    )
+    data = _make_data_components(config, paths)
+    encoder = _make_content_encoder(config, paths, data.examples["items"])
+    transform, trainer = _make_model_components(config, data, encoder)
+    judging = _make_judging_components(config, paths, data, trainer)
     # Anomalous data must stop the run before anything is made of them.
     for component in (*encoder, transform, judging[0]):
-        component.add_upstream_node(gate)
-    report = _make_report(config, interactions, gens["items"].outputs["examples"], trainer, judging)
-    components = [*gens.values(), *validated["all"], gate, *encoder, transform, trainer, *judging]
-    components += report
+        component.add_upstream_node(data.gate)
+    drift = _make_drift(data, judging[1])
+    report = _make_report(config, data, trainer, judging, drift)
+    components = [*data.components, *encoder, transform, trainer, *judging, drift, *report]
     return tfx.dsl.Pipeline(
         pipeline_name=f"addrl-{config.name}",
         pipeline_root=str(paths.artifacts),
@@ -139,37 +136,56 @@ def stage_schema(source: pathlib.Path, target: pathlib.Path) -> str:
     return str(copy)
 
 
-def _make_data_components(config: PipelineConfig, paths: PipelinePaths):
+@dataclasses.dataclass(frozen=True)
+class _Data:
+    """Both tables, checked.
+
+    Attributes:
+        examples: Channel of the examples, by table.
+        statistics: Channel of their statistics, by table.
+        schemas: Channel of the schema, by table.
+        gate: The component that stops a run.
+        components: All components that make these.
+    """
+
+    examples: dict
+    statistics: dict
+    schemas: dict
+    gate: base_component.BaseComponent
+    components: list
+
+
+def _make_data_components(config: PipelineConfig, paths: PipelinePaths) -> _Data:
     """From files to checked examples, for both tables."""
     gens = {
         "interactions": make_interactions_gen(str(paths.data), config.model.reads_auxiliary),
         "items": make_items_gen(str(paths.data)),
     }
-    validated: dict = {"all": []}
-    validators = {}
-    for table, gen in gens.items():
+    made = list(gens.values())
+    examples = {table: gen.outputs["examples"] for table, gen in gens.items()}
+    statistics, schemas, anomalies = {}, {}, {}
+    for table in gens:
         title = table.capitalize()
-        statistics = tfx.components.StatisticsGen(examples=gen.outputs["examples"])
-        schema = tfx.components.ImportSchemaGen(
+        describe = tfx.components.StatisticsGen(examples=examples[table])
+        describe = describe.with_id(f"{title}Statistics")
+        statistics[table] = describe.outputs["statistics"]
+        importer = tfx.components.ImportSchemaGen(
             schema_file=stage_schema(find_schema(table, config.schema), paths.schemas)
-        )
-        validators[table] = tfx.components.ExampleValidator(
-            statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+        ).with_id(f"{title}Schema")
+        schemas[table] = importer.outputs["schema"]
+        validator = tfx.components.ExampleValidator(
+            statistics=statistics[table], schema=schemas[table]
         ).with_id(f"{title}Validator")
-        validated[table] = schema.outputs["schema"]
-        validated["all"] += [
-            statistics.with_id(f"{title}Statistics"),
-            schema.with_id(f"{title}Schema"),
-            validators[table],
-        ]
+        anomalies[table] = validator.outputs["anomalies"]
+        made += [describe, importer, validator]
     gate = AnomalyGate(
-        items=validators["items"].outputs["anomalies"],
-        interactions=validators["interactions"].outputs["anomalies"],
+        items=anomalies["items"],
+        interactions=anomalies["interactions"],
         items_schema=get_schema_name("items", config.schema),
         interactions_schema=get_schema_name("interactions", config.schema),
         fingerprint=compute_module_fingerprint("tfx_pipeline.components.anomaly_gate"),
     )
-    return gens, validated, gate
+    return _Data(examples, statistics, schemas, gate, [*made, gate])
 
 
 def _make_content_encoder(config: PipelineConfig, paths: PipelinePaths, items):
@@ -189,14 +205,14 @@ def _make_content_encoder(config: PipelineConfig, paths: PipelinePaths, items):
     ]
 
 
-def _make_model_components(config: PipelineConfig, interactions, items, items_schema, encoder):
+def _make_model_components(config: PipelineConfig, data: _Data, encoder):
     """From checked examples to a model."""
     model = config.model.to_dict()
     # Only what Transform depends on, so that a change of the loss does not compute bins again.
     features = {name: model[name] for name in ("attributes", "modalities")}
     transform = tfx.components.Transform(
-        examples=items,
-        schema=items_schema,
+        examples=data.examples["items"],
+        schema=data.schemas["items"],
         preprocessing_fn=f"{_MODULES}.addrl_preprocessing.preprocessing_fn",
         splits_config=transform_pb2.SplitsConfig(analyze=[ITEMS_SPLIT], transform=[ITEMS_SPLIT]),
         custom_config={
@@ -211,9 +227,11 @@ def _make_model_components(config: PipelineConfig, interactions, items, items_sc
         disable_analyzer_cache=True,
     )
     trainer = CatalogueTrainer(
-        interactions=interactions,
+        interactions=data.examples["interactions"],
         items=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
+        interactions_statistics=data.statistics["interactions"],
+        items_statistics=data.statistics["items"],
         vectors=encoder[0].outputs["vectors"] if encoder else None,
         run_fn=f"{_MODULES}.addrl_trainer.run_fn",
         custom_config={
@@ -237,9 +255,7 @@ def _make_model_components(config: PipelineConfig, interactions, items, items_sc
     return transform, trainer
 
 
-def _make_judging_components(
-    config: PipelineConfig, paths: PipelinePaths, interactions, items, trainer
-):
+def _make_judging_components(config: PipelineConfig, paths: PipelinePaths, data: _Data, trainer):
     """From a model to a verdict and a pushed version."""
     model = trainer.outputs["model"]
     resolver = tfx.dsl.Resolver(
@@ -249,8 +265,8 @@ def _make_judging_components(
         candidate=model,
     ).with_id("LatestModel")
     rows = EvaluationRows(
-        interactions=interactions,
-        items=items,
+        interactions=data.examples["interactions"],
+        items=data.examples["items"],
         fingerprint=compute_module_fingerprint("tfx_pipeline.components.evaluation_rows"),
     )
     evaluator = tfx.components.Evaluator(
@@ -283,7 +299,22 @@ def _make_judging_components(
     return [rows, resolver, evaluator, servability, pusher]
 
 
-def _make_report(config: PipelineConfig, interactions, items, trainer, judging):
+def _make_drift(data: _Data, resolver):
+    """From the data and the model in service to what drifted since its training."""
+    return DataDrift(
+        items=data.statistics["items"],
+        interactions=data.statistics["interactions"],
+        items_schema=data.schemas["items"],
+        interactions_schema=data.schemas["interactions"],
+        model=resolver.outputs["model"],
+        pushed_model=resolver.outputs["pushed_model"],
+        fingerprint=compute_module_fingerprint(
+            "tfx_pipeline.components.drift", "tfx_pipeline.drift"
+        ),
+    )
+
+
+def _make_report(config: PipelineConfig, data: _Data, trainer, judging, drift):
     """From a model and its verdicts to a page about it; nothing where the preset has none made."""
     if not config.report:
         return []
@@ -294,8 +325,9 @@ def _make_report(config: PipelineConfig, interactions, items, trainer, judging):
             evaluation=evaluator.outputs["evaluation"],
             blessing=servability.outputs["blessing"],
             pushed=pusher.outputs["pushed_model"],
-            interactions=interactions,
-            items=items,
+            interactions=data.examples["interactions"],
+            items=data.examples["items"],
+            drift=drift.outputs["drift"],
             preset=config.name,
             photo_column=config.photo_column,
             fingerprint=compute_module_fingerprint(
@@ -303,6 +335,7 @@ def _make_report(config: PipelineConfig, interactions, items, trainer, judging):
                 "serving.results",
                 "serving.sentences",
                 "tfx_pipeline.components.report",
+                "tfx_pipeline.drift",
                 "tfx_pipeline.eval_config",
                 "tfx_pipeline.index.about",
                 "tfx_pipeline.index.extras",

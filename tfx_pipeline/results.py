@@ -7,6 +7,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from tfx_pipeline.drift import NOT_COMPARED, Drift
+
 RESULT_FILE = "result.json"
 # The page about a model, in the folder of its report and in that of the preset's runs.
 PAGE = "report.html"
@@ -82,6 +84,7 @@ class RunResult:
         seconds: Wall time of the whole run.
         log: Path of the log.
         report: Folder of the report of the model, None where the preset has none made.
+        drift: How the data differ from those of the model in service.
     """
 
     preset: str
@@ -94,6 +97,7 @@ class RunResult:
     seconds: float
     log: str
     report: str | None = None
+    drift: Drift = NOT_COMPARED
 
     @property
     def passed(self) -> bool:
@@ -124,6 +128,8 @@ class RunResult:
                 **data,
                 "verdicts": tuple(Verdict(**verdict) for verdict in data["verdicts"]),
                 "components": tuple(ComponentRun(**run) for run in data["components"]),
+                # Results from before there was drift say nothing of it.
+                "drift": Drift.from_dict(data["drift"]) if "drift" in data else NOT_COMPARED,
             }
         )
 

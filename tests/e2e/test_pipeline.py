@@ -56,7 +56,7 @@ def test_first_run_trains_judges_and_pushes(planted_run):
     assert {verdict.gate for verdict in result.verdicts} == GATED
     assert result.passed and result.is_new and result.reason == ""
     assert result.metrics["recall_at_20"] > 0.5
-    assert result.baseline == {}
+    assert result.baseline == {} and result.drift.version == ""
     pushed = pathlib.Path(result.pushed)
     assert (pushed / "saved_model.pb").is_file()
     assert (pushed / "assets.extra" / "tf_serving_warmup_requests").is_file()
@@ -216,8 +216,14 @@ def test_an_edit_of_the_sources_trains_again_and_compares_with_the_last_push(
     versions = _versions(planted_run)
     result = _rerun(planted_run)
     assert {run.name for run in result.components if not run.cached} == {
-        "Trainer", "LatestModel", "ServabilityGate", "Evaluator", "Pusher"
+        "Trainer", "LatestModel", "DataDrift", "ServabilityGate", "Evaluator", "Pusher"
     }  # fmt: skip
+    # The data are those that the model in service was trained on, whose statistics it carries.
+    drift = result.drift
+    assert drift.version == pathlib.Path(planted_run.result.pushed).name
+    assert {each.table for each in drift.sizes} == {"items", "interactions"}
+    assert {"studio", "genres", "release_year"} <= {each.column for each in drift.columns}
+    assert not drift.describe() and max(each.distance for each in drift.columns) < 1e-6
     # The same sources and seed make the same model, so it ties with the last one and passes.
     assert result.baseline == pytest.approx(planted_run.result.metrics)
     assert result.metrics == pytest.approx(planted_run.result.metrics, abs=1e-6)
@@ -237,7 +243,7 @@ def test_an_edit_taken_back_pushes_the_old_model_again(planted_run):
     versions = _versions(planted_run)
     result = _rerun(planted_run)
     assert {run.name for run in result.components if not run.cached} == {
-        "LatestModel", "Evaluator", "Pusher"
+        "LatestModel", "DataDrift", "Evaluator", "Pusher"
     }  # fmt: skip
     assert result.is_new and _versions(planted_run) == [
         *versions, int(pathlib.Path(result.pushed).name)

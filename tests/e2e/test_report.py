@@ -1,5 +1,6 @@
 """The report of a pushed model: whole, offline, and of this model."""
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tfx_pipeline import cli
+from tfx_pipeline.drift import NOT_COMPARED, ColumnDrift, Drift, TableSize, load_drift
 from tfx_pipeline.index.extras import load_extras
 from tfx_pipeline.results import load_last_result
 
@@ -63,12 +65,31 @@ def test_texts_of_the_data_are_escaped(planted_run):
 
 
 def _make_empty(**parts):
-    import dataclasses
-
     from tfx_pipeline.report.contents import Contents
 
     empty = {part.name: [] for part in dataclasses.fields(Contents)}
-    return Contents(**{**empty, **parts})
+    return Contents(**{**empty, "drift": NOT_COMPARED, **parts})
+
+
+def test_what_drifted_is_in_a_table_and_said_first():
+    from tfx_pipeline.report import page as pages
+
+    drift = Drift(
+        "17",
+        (
+            ColumnDrift("items", "studio", 0.25, 0.1, 0.98, 0.5),
+            ColumnDrift("items", "genres", 0.01, 0.1, 1.0, 1.0),
+        ),
+        (TableSize("items", 100, 1000, 0.5, 2.0),),
+    )
+    text = pages.render(_make_empty(drift=drift))
+    assert "These drifted further than the schema allows" in text
+    assert "items.studio: Jensen-Shannon divergence 0.250, allowed 0.1" in text
+    assert "98.0&nbsp;%" in text and "1,000" in text
+    assert text.count('class="refused verdict">') == 1
+    calm = dataclasses.replace(drift, columns=drift.columns[1:], sizes=())
+    assert "Nothing drifted further" in pages.render(_make_empty(drift=calm))
+    assert "no model in service to compare" in pages.render(_make_empty())
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +126,7 @@ def made(planted_run, tmp_path_factory):
             "InteractionsGen/examples/*", lambda folder: _load_pairs(folder) == pairs
         ),
         "items": find("ItemsGen/examples/*"),
+        "drift": find("DataDrift/drift/*", lambda folder: load_drift(folder) == last.drift),
     }
 
 
@@ -129,7 +151,7 @@ def _load_pairs(examples):
 def _run_component(made, page, pushed, preset="planted"):
     from tfx.types import artifact_utils, standard_artifacts
 
-    from tfx_pipeline.components.artifacts import ReportPage
+    from tfx_pipeline.components.artifacts import DriftReport, ReportPage
     from tfx_pipeline.components.report import Report
 
     types = {
@@ -138,6 +160,7 @@ def _run_component(made, page, pushed, preset="planted"):
         "blessing": standard_artifacts.InfraBlessing,
         "interactions": standard_artifacts.Examples,
         "items": standard_artifacts.Examples,
+        "drift": DriftReport,
     }
     inputs = {name: kind() for name, kind in types.items()}
     for name, artifact in inputs.items():
@@ -154,8 +177,6 @@ def _run_component(made, page, pushed, preset="planted"):
 
 
 def test_the_pipeline_makes_the_same_page(planted_run, made, page, tmp_path, capsys):
-    import dataclasses
-
     from tfx_pipeline.commands.report import write_report
     from tfx_pipeline.commands.workspace import Workspace
     from tfx_pipeline.configs import get_preset
@@ -166,7 +187,7 @@ def test_the_pipeline_makes_the_same_page(planted_run, made, page, tmp_path, cap
     _run_component(made, tmp_path, last.pushed)
     contents = load_contents(tmp_path)
     assert contents.version == last.pushed.rsplit("/", 1)[1]
-    assert contents.verdicts == list(last.verdicts)
+    assert contents.verdicts == list(last.verdicts) and contents.drift == last.drift
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     (accuracy,) = contents.accuracy
     assert accuracy[1] in page and accuracy[1] in text
@@ -208,6 +229,7 @@ def test_contents_survive_json_and_nothing_else_is_taken(tmp_path):
         people=[Person("7", ["p"], [shown], [shown], "w", [shown])],
         verdicts=[Verdict("data", True, "no anomalies")],
         accuracy=[["this model", "0.5", "0.4"]],
+        drift=Drift("3", (ColumnDrift("items", "a", 0.5, 0.1, 1.0, 1.0),), ()),
     )
     assert Contents.from_json(contents.to_json()) == contents
     rows = {"ease": {"recall_at_20": 0.25, "ndcg_at_20": 0.125}, "short": {"recall_at_5": 1.0}}
@@ -220,8 +242,6 @@ def test_contents_survive_json_and_nothing_else_is_taken(tmp_path):
 
 @pytest.mark.parametrize("pushed", [None, "serving/1"])
 def test_a_run_whose_version_is_not_there_has_no_report(planted_run, tmp_path, capsys, pushed):
-    import dataclasses
-
     from tfx_pipeline.results import write_result
 
     (tmp_path / "planted" / "serving" / "7").mkdir(parents=True)

@@ -137,8 +137,17 @@ def _make_contents(config: Any, place: workspace.Workspace, found: RunResult, pr
             f"Train again with `addrl run {place.preset}`."
         )
     photos = _load_photos(place, config.photo_column)
-    verdicts, titles = found.verdicts, extras.titles
-    sources = Sources(place.preset, version, result, test, found.slices, verdicts, titles, photos)
+    sources = Sources(
+        preset=place.preset,
+        version=version,
+        result=result,
+        test=test,
+        slices=found.slices,
+        verdicts=found.verdicts,
+        titles=extras.titles,
+        photos=photos,
+        drift=found.drift,
+    )
     return make_contents(sources, progress)
 
 

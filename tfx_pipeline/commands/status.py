@@ -55,7 +55,12 @@ def run(options: argparse.Namespace) -> int:
         },
         "last_run": None
         if result is None
-        else {"metrics": result.metrics, "passed": result.passed, "pushed": result.pushed},
+        else {
+            "metrics": result.metrics,
+            "passed": result.passed,
+            "pushed": result.pushed,
+            "drift": result.drift.describe(),
+        },
     }
     if options.json:
         print(json.dumps(document, indent=2))
@@ -110,6 +115,8 @@ def _print(document: dict[str, Any], place: workspace.Workspace) -> None:
         )
         verdict = "accepted" if last["passed"] else "refused"
         console.print(f"last finished run: {verdict}, {figures}")
+        for line in last["drift"]:
+            console.print(line)
 
 
 def describe_origin(update: Mapping[str, int] | None) -> str:

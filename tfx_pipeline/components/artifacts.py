@@ -15,6 +15,12 @@ class ReportPage(Artifact):
     TYPE_NAME = "AddrlReportPage"
 
 
+class DriftReport(Artifact):
+    """How the data differ from those of the model in service (`tfx_pipeline/drift.py`)."""
+
+    TYPE_NAME = "AddrlDriftReport"
+
+
 class ModalityReport(Artifact):
     """Which items lack a modality and why, and how much was encoded (`encoders/report.py`)."""
 

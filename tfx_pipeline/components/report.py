@@ -15,7 +15,7 @@ from tfx.types.standard_artifacts import (
 from tfx.utils import path_utils
 
 from tfx_pipeline import progress
-from tfx_pipeline.components.artifacts import ReportPage
+from tfx_pipeline.components.artifacts import DriftReport, ReportPage
 from tfx_pipeline.components.evaluation_rows import TEST_SPLIT
 from tfx_pipeline.components.example_gen import ITEMS_SPLIT, make_patterns
 
@@ -30,6 +30,7 @@ def Report(  # noqa: N802 (components are named like classes)
     pushed: tfx.dsl.components.InputArtifact[PushedModel],
     interactions: tfx.dsl.components.InputArtifact[Examples],
     items: tfx.dsl.components.InputArtifact[Examples],
+    drift: tfx.dsl.components.InputArtifact[DriftReport],
     page: tfx.dsl.components.OutputArtifact[ReportPage],
     preset: tfx.dsl.components.Parameter[str],
     photo_column: tfx.dsl.components.Parameter[str],
@@ -59,6 +60,7 @@ def Report(  # noqa: N802 (components are named like classes)
             test=make_patterns([interactions], TEST_SPLIT),
             items=make_patterns([items], ITEMS_SPLIT),
             photo_column=photo_column,
+            drift=drift.uri,
         )
         write_pages(make_contents(sources, _tell), folder)
     except Exception as error:

@@ -17,22 +17,29 @@ from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter
 from tfx.utils import json_utils
 
+from tfx_pipeline.components.drift import find_split_file
 from tfx_pipeline.components.example_gen import ITEMS_SPLIT, make_patterns
 from tfx_pipeline.datasets.splits import AUXILIARY
 
 ITEMS = "items"
 VECTORS = "vectors"
+# By table, the input that has the statistics of what is trained on.
+STATISTICS = {"interactions": "interactions_statistics", "items": "items_statistics"}
 # Of the vectors' artifact: by modality the hash of the encoder that they come from, as JSON.
 ENCODERS_PROPERTY = "encoders"
 
 
 class CatalogueTrainerSpec(standard_component_specs.TrainerSpec):
-    """TFX's TrainerSpec with the transformed items and their vectors as more inputs."""
+    """TFX's TrainerSpec with the transformed items, their vectors and statistics as more inputs."""
 
     INPUTS = {  # noqa: RUF012 (TFX reads class attributes)
         **standard_component_specs.TrainerSpec.INPUTS,
         ITEMS: ChannelParameter(type=standard_artifacts.Examples),
         VECTORS: ChannelParameter(type=standard_artifacts.Examples, optional=True),
+        **{
+            name: ChannelParameter(type=standard_artifacts.ExampleStatistics)
+            for name in STATISTICS.values()
+        },
     }
 
 
@@ -46,6 +53,7 @@ class CatalogueFnArgs:
         auxiliary_files: Patterns of the auxiliary interactions; none where they are not read.
         vector_files: Patterns of the items' vectors; none where no modality has vectors.
         encoders: By modality the hash of the encoder that its vectors come from.
+        statistics: By table the file of the statistics of what is trained on.
     """
 
     base: fn_args_utils.FnArgs
@@ -53,6 +61,7 @@ class CatalogueFnArgs:
     auxiliary_files: list[str]
     vector_files: list[str]
     encoders: dict[str, str]
+    statistics: dict[str, str]
 
     def __getattr__(self, name: str) -> Any:
         if name == "base":  # While a copy is being made there is no base yet.
@@ -76,6 +85,10 @@ class CatalogueExecutor(executor.GenericExecutor):
             make_patterns(interactions, AUXILIARY),
             make_patterns(vectors, ITEMS_SPLIT),
             encoders,
+            {
+                table: find_split_file(input_dict[name][0], table)
+                for table, name in STATISTICS.items()
+            },
         )
 
 
@@ -95,6 +108,8 @@ class CatalogueTrainer(base_component.BaseComponent):
         transform_graph: types.BaseChannel,
         run_fn: str,
         custom_config: dict[str, Any],
+        interactions_statistics: types.BaseChannel,
+        items_statistics: types.BaseChannel,
         vectors: types.BaseChannel | None = None,
     ):
         """Make the component.
@@ -108,6 +123,9 @@ class CatalogueTrainer(base_component.BaseComponent):
                 wheel and install it with pip at every run; a dotted path is imported as it stands,
                 and `custom_config` must carry a fingerprint of its sources for the cache.
             custom_config: What `run_fn` gets as such.
+            interactions_statistics: Statistics of the interactions, which the model carries, so
+                that drift since its training can be told.
+            items_statistics: Statistics of the raw items, likewise.
             vectors: The ContentEncoder's examples with the split `catalogue`, where there is one.
         """
         spec = CatalogueTrainerSpec(
@@ -115,6 +133,8 @@ class CatalogueTrainer(base_component.BaseComponent):
             items=items,
             transform_graph=transform_graph,
             vectors=vectors,
+            interactions_statistics=interactions_statistics,
+            items_statistics=items_statistics,
             train_args=trainer_pb2.TrainArgs(splits=["train"]),
             eval_args=trainer_pb2.EvalArgs(splits=["validation"]),
             run_fn=run_fn,

@@ -4,6 +4,7 @@
     assets.extra/addrl/titles.json      titles by item
     assets.extra/addrl/fit/             the fitted model (`addrl_keras.saving`)
     assets.extra/addrl/transform/       the transform graph: vocabularies and bins
+    assets.extra/addrl/statistics/      statistics of what it was trained on, a file a table
 
 TensorFlow Serving looks at nothing of it.
 """
@@ -30,6 +31,8 @@ from tfx_pipeline.index.about import (
 )
 
 _TRANSFORM = "transform"
+_STATISTICS = "statistics"
+_SUFFIX = ".pb"
 # What reading JSON, archives and arrays that are not as they were written brings.
 _DAMAGES = (OSError, EOFError, ValueError, LookupError, TypeError, zipfile.BadZipFile, zlib.error)
 
@@ -43,25 +46,31 @@ class Extras:
         about: What it is made of.
         transform: Folder of the transform graph.
         titles: Titles by item, of those that have one.
+        statistics: By table the file of the statistics of what it was trained on
+            (`DatasetFeatureStatisticsList`); none in versions from before there were any.
     """
 
     result: FitResult
     about: About
     transform: pathlib.Path
     titles: Mapping[str, str]
+    statistics: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
 
 
 def write_extras(extras: Extras, export: str | os.PathLike) -> None:
     """Write them into a SavedModel.
 
     Args:
-        extras: What to write; the transform graph is copied.
+        extras: What to write; the transform graph and the statistics are copied.
         export: Folder of the SavedModel.
     """
     folder = pathlib.Path(export, FOLDER)
     folder.mkdir(parents=True, exist_ok=True)
     write_fit_result(extras.result, folder / FIT)
     shutil.copytree(extras.transform, folder / _TRANSFORM, dirs_exist_ok=True)
+    for table, file in extras.statistics.items():
+        (folder / _STATISTICS).mkdir(exist_ok=True)
+        shutil.copyfile(file, folder / _STATISTICS / f"{table}{_SUFFIX}")
     write_titles(extras.titles, export)
     write_about(extras.about, export)
 
@@ -84,4 +93,18 @@ def load_extras(export: str | os.PathLike) -> Extras:
         fitted = load_fit_result(folder / FIT)
     except _DAMAGES as error:
         raise make_error(folder / FIT, error) from error
-    return Extras(fitted, about, folder / _TRANSFORM, load_titles(export))
+    statistics = find_statistics(export)
+    return Extras(fitted, about, folder / _TRANSFORM, load_titles(export), statistics)
+
+
+def find_statistics(export: str | os.PathLike) -> dict[str, pathlib.Path]:
+    """Find the statistics of what a version was trained on.
+
+    Args:
+        export: Folder of the SavedModel.
+
+    Returns:
+        The file of each table; nothing where the version carries none.
+    """
+    files = pathlib.Path(export, FOLDER, _STATISTICS).glob(f"*{_SUFFIX}")
+    return {file.stem: file for file in sorted(files)}

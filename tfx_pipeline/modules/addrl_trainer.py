@@ -28,9 +28,9 @@ def run_fn(fn_args: Any) -> None:
     """Fit a model, export it, and record in the export warm-up requests and what new items need.
 
     Args:
-        fn_args: TFX's FnArgs with `item_files`, `auxiliary_files`, `vector_files` and `encoders`
-            (`components/trainer.py`). `custom_config` has the model's configuration as `model`,
-            `warmup_requests`, and the names `preset` and `dataset`.
+        fn_args: TFX's FnArgs with `item_files`, `auxiliary_files`, `vector_files`, `encoders` and
+            `statistics` (`components/trainer.py`). `custom_config` has the model's configuration as
+            `model`, `warmup_requests`, and the names `preset` and `dataset`.
     """
     config = Config.from_dict(fn_args.custom_config["model"])
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
@@ -72,4 +72,6 @@ def _make_extras(
         used=items.used,
         encoders=fn_args.encoders,
     )
-    return Extras(result, about, pathlib.Path(fn_args.transform_graph_path), items.titles)
+    statistics = {table: pathlib.Path(file) for table, file in fn_args.statistics.items()}
+    transform = pathlib.Path(fn_args.transform_graph_path)
+    return Extras(result, about, transform, items.titles, statistics)

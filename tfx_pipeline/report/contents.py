@@ -15,6 +15,7 @@ from addrl_keras.control import Served, sweep
 from addrl_keras.metrics import ranking
 from addrl_keras.probing import compute_floor, compute_majorities, get_chunks, get_labels, probe_all
 from addrl_keras.training import FitResult
+from tfx_pipeline.drift import Drift
 from tfx_pipeline.report import figures
 from tfx_pipeline.report.people import Person, Shown, make_people
 from tfx_pipeline.results import Verdict
@@ -42,6 +43,7 @@ class Contents:
         date: When the report was made.
         facts: What was trained on what, as pairs of a name and words.
         verdicts: The gates' decisions.
+        drift: How the data differ from those of the model in service.
         accuracy: Rows of a system, Recall@20 and NDCG@20, with an interval where there is one.
         slices: For each attribute a figure.
         learning: Figures of the training.
@@ -58,6 +60,7 @@ class Contents:
     date: str
     facts: Sequence[tuple[str, str]]
     verdicts: Sequence[Verdict]
+    drift: Drift
     accuracy: Sequence[tuple[str, str, str]]
     slices: Sequence[str]
     learning: Sequence[str]
@@ -94,7 +97,8 @@ class Contents:
                 for person in found["people"]
             ]
             verdicts = [Verdict(**verdict) for verdict in found["verdicts"]]
-            return cls(**{**found, "people": people, "verdicts": verdicts})
+            drift = Drift.from_dict(found["drift"])
+            return cls(**{**found, "people": people, "verdicts": verdicts, "drift": drift})
         except (LookupError, TypeError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from error
 
@@ -112,6 +116,7 @@ class Sources:
         verdicts: The gates' decisions.
         titles: Titles by item.
         photos: Path of the photo by item.
+        drift: How the data differ from those of the model in service.
     """
 
     preset: str
@@ -122,6 +127,7 @@ class Sources:
     verdicts: Sequence[Verdict]
     titles: Mapping[str, str]
     photos: Mapping[str, str]
+    drift: Drift
 
 
 def make_contents(sources: Sources, progress: Progress = lambda line: None) -> Contents:
@@ -142,20 +148,21 @@ def make_contents(sources: Sources, progress: Progress = lambda line: None) -> C
     maps = _draw_maps(result)
     learning, note = _draw_learning(result)
     return Contents(
-        sources.preset,
-        sources.version,
-        datetime.date.today().isoformat(),
-        _make_facts(result, sources.test),
-        sources.verdicts,
-        [_measure_accuracy(result, sources.test)],
-        _draw_slices(sources.slices),
-        learning,
-        note,
-        probes,
-        floor,
-        control,
-        maps,
-        make_people(served, sources.titles, sources.photos),
+        preset=sources.preset,
+        version=sources.version,
+        date=datetime.date.today().isoformat(),
+        facts=_make_facts(result, sources.test),
+        verdicts=sources.verdicts,
+        drift=sources.drift,
+        accuracy=[_measure_accuracy(result, sources.test)],
+        slices=_draw_slices(sources.slices),
+        learning=learning,
+        training_note=note,
+        probes=probes,
+        floor=floor,
+        control=control,
+        maps=maps,
+        people=make_people(served, sources.titles, sources.photos),
     )
 
 
@@ -173,8 +180,13 @@ def _make_facts(result: FitResult, test: scipy.sparse.csr_matrix) -> list[tuple[
         ("attributes", ", ".join(f"{name} ({count} values)" for name, count in values.items())),
         ("modalities", ", ".join(f"{m.name} ({m.encoder})" for m in config.modalities)),
         *(
-            [("weight of auxiliary interactions", f"{config.start.auxiliary_weight:g}")]
-            if config.reads_auxiliary
+            [
+                (
+                    "auxiliary interactions",
+                    f"{interactions.auxiliary.nnz:,} of weight {config.start.auxiliary_weight:g}",
+                )
+            ]
+            if config.reads_auxiliary and interactions.auxiliary is not None
             else []
         ),
         ("recipe", config.recipe),

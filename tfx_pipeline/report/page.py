@@ -15,6 +15,7 @@ CONTENTS = "contents.json"
 SECTIONS = (
     ("what", "What"),
     ("gates", "Gates"),
+    ("data", "Data"),
     ("accuracy", "Accuracy"),
     ("training", "Training"),
     ("chunks", "Chunks"),

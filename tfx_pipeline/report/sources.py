@@ -11,6 +11,7 @@ import scipy.sparse
 
 from addrl_keras.catalogue import make_test_matrix
 from addrl_keras.training import FitResult
+from tfx_pipeline.drift import load_drift
 from tfx_pipeline.index.extras import load_extras
 from tfx_pipeline.report.contents import Sources
 from tfx_pipeline.results import (
@@ -31,6 +32,7 @@ def load_from_artifacts(
     test: Sequence[str],
     items: Sequence[str],
     photo_column: str,
+    drift: str,
 ) -> Sources:
     """Loads what a report is made of out of what components wrote.
 
@@ -43,6 +45,7 @@ def load_from_artifacts(
         test: Patterns of the files of test interactions.
         items: Patterns of the files of raw items.
         photo_column: Their column of photos; "" where there is none.
+        drift: Folder of DataDrift's `drift`.
     """
     from tfx_pipeline.eval_config import CANDIDATE
 
@@ -55,14 +58,15 @@ def load_from_artifacts(
         load_servability_verdict(blessing),
     )
     return Sources(
-        preset,
-        pathlib.Path(pushed).name,
-        extras.result,
-        _load_test(extras.result, test),
-        slices,
-        verdicts,
-        extras.titles,
-        _load_photos(items, photo_column),
+        preset=preset,
+        version=pathlib.Path(pushed).name,
+        result=extras.result,
+        test=_load_test(extras.result, test),
+        slices=slices,
+        verdicts=verdicts,
+        titles=extras.titles,
+        photos=_load_photos(items, photo_column),
+        drift=load_drift(drift),
     )
 
 

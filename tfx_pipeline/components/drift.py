@@ -1,0 +1,146 @@
+"""What drifted since the model in service was trained, by TensorFlow Data Validation.
+
+TFX's DistributionValidator needs a baseline, which a first run has not, and takes it for that of
+the run before; here it is that of the model that serves, whose statistics travel in the model
+(`index/extras.py`), so drift by small steps adds up.
+"""
+
+import logging
+import os
+import pathlib
+import zlib
+
+import tensorflow_data_validation as tfdv
+from google.protobuf import message
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+from tfx import v1 as tfx
+from tfx.components.statistics_gen.executor import DEFAULT_FILE_NAME
+from tfx.types import artifact_utils
+from tfx.types.standard_artifacts import ExampleStatistics, Model, PushedModel, Schema
+from tfx.utils import io_utils, path_utils
+
+from tfx_pipeline import progress
+from tfx_pipeline.components.artifacts import DriftReport
+from tfx_pipeline.components.example_gen import ITEMS_SPLIT
+from tfx_pipeline.drift import NOT_COMPARED, ColumnDrift, Drift, TableSize, write_drift
+from tfx_pipeline.index.extras import find_statistics
+
+# Of each table, the split that a model is trained on.
+SPLITS = {"interactions": "train", "items": ITEMS_SPLIT}
+
+_SCHEMA_FILE = "schema.pbtxt"
+_JENSEN_SHANNON = anomalies_pb2.DriftSkewInfo.Measurement.JENSEN_SHANNON_DIVERGENCE
+_logger = logging.getLogger(__name__)
+
+Statistics = statistics_pb2.DatasetFeatureStatisticsList
+
+
+def find_split_file(artifact: ExampleStatistics, table: str) -> str:
+    """Find the file of the statistics of what a model is trained on.
+
+    Args:
+        artifact: What StatisticsGen wrote.
+        table: `items` or `interactions`.
+
+    Returns:
+        Its path.
+    """
+    folder = artifact_utils.get_split_uri([artifact], SPLITS[table])
+    return os.path.join(folder, DEFAULT_FILE_NAME)
+
+
+def compare(
+    table: str, before: Statistics, now: Statistics, schema: schema_pb2.Schema
+) -> tuple[list[ColumnDrift], TableSize]:
+    """Compare the statistics of a table.
+
+    Args:
+        table: `items` or `interactions`.
+        before: Statistics of the model in service.
+        now: Statistics of this run.
+        schema: Says which columns are compared, by their `drift_comparator`, and what is allowed.
+
+    Returns:
+        The columns that both have, sorted by name, and the sizes.
+    """
+    found = tfdv.validate_statistics(now, schema, previous_statistics=before)
+    shares = [_get_shares(each) for each in (before, now)]
+    columns = []
+    for info in found.drift_skew_info:
+        column = ".".join(info.path.step)
+        for measured in info.drift_measurements:
+            if measured.type == _JENSEN_SHANNON and all(column in each for each in shares):
+                distance, allowed = measured.value, measured.threshold
+                present = [each[column] for each in shares]
+                columns.append(ColumnDrift(table, column, distance, allowed, *present))
+    limits = schema.dataset_constraints.num_examples_drift_comparator
+    size = TableSize(
+        table,
+        before.datasets[0].num_examples,
+        now.datasets[0].num_examples,
+        limits.min_fraction_threshold or None,
+        limits.max_fraction_threshold or None,
+    )
+    return sorted(columns, key=lambda each: each.column), size
+
+
+def load_statistics(path: str | os.PathLike) -> Statistics:
+    """Load statistics from the file that StatisticsGen wrote.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
+    try:
+        return Statistics.FromString(pathlib.Path(path).read_bytes())
+    except (OSError, message.DecodeError, zlib.error) as error:
+        raise ValueError(f"Statistics cannot be read. Received: {path} ({error})") from error
+
+
+def _get_shares(statistics: Statistics) -> dict[str, float]:
+    """Returns by column the share of rows that have a value."""
+    (dataset,) = statistics.datasets
+    shares = {}
+    for feature in dataset.features:
+        kind = feature.WhichOneof("stats")
+        counts = getattr(feature, kind).common_stats
+        total = counts.num_non_missing + counts.num_missing
+        shares[".".join(feature.path.step)] = counts.num_non_missing / total if total else 0.0
+    return shares
+
+
+@tfx.dsl.components.component
+def DataDrift(  # noqa: N802 (components are named like classes)
+    items: tfx.dsl.components.InputArtifact[ExampleStatistics],
+    interactions: tfx.dsl.components.InputArtifact[ExampleStatistics],
+    items_schema: tfx.dsl.components.InputArtifact[Schema],
+    interactions_schema: tfx.dsl.components.InputArtifact[Schema],
+    drift: tfx.dsl.components.OutputArtifact[DriftReport],
+    fingerprint: tfx.dsl.components.Parameter[str],
+    model: tfx.dsl.components.InputArtifact[Model] = None,
+    pushed_model: tfx.dsl.components.InputArtifact[PushedModel] = None,
+) -> None:
+    """Compare the data with those of the model in service, and tell what drifted."""
+    del fingerprint  # A parameter only so that an edit of this file compares again.
+    tables = {"interactions": (interactions, interactions_schema), "items": (items, items_schema)}
+    found = NOT_COMPARED
+    if model is not None and pushed_model is not None:
+        carried = find_statistics(path_utils.serving_model_path(model.uri))
+        version = os.path.basename(pushed_model.get_string_custom_property("pushed_destination"))
+        if set(carried) >= set(tables):
+            columns: list[ColumnDrift] = []
+            sizes = []
+            for table, (statistics, schema) in tables.items():
+                more, size = compare(
+                    table,
+                    load_statistics(carried[table]),
+                    load_statistics(find_split_file(statistics, table)),
+                    io_utils.SchemaReader().read(os.path.join(schema.uri, _SCHEMA_FILE)),
+                )
+                columns += more
+                sizes.append(size)
+            found = Drift(version, tuple(columns), tuple(sizes))
+        else:
+            _logger.warning("version %s does not carry the statistics of its data", version)
+    write_drift(found, drift.uri)
+    for line in found.describe():
+        progress.report(line, is_result=True)

@@ -1,0 +1,132 @@
+"""How the data of a run differ from those that the model in service was trained on.
+
+Drift is told and stops nothing: where the world has changed, a model that is trained on it is the
+remedy. What must not pass whatever was before is the schema's to say, and the AnomalyGate's.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+DRIFT_FILE = "drift.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnDrift:
+    """One column, then and now.
+
+    Attributes:
+        table: `items` or `interactions`.
+        column: Its name.
+        distance: Jensen-Shannon divergence of its values, then and now: 0 for none, 1 at most.
+        allowed: What the schema allows (`drift_comparator`).
+        present_before: Share of the rows that had a value.
+        present_now: Share of the rows that have one.
+    """
+
+    table: str
+    column: str
+    distance: float
+    allowed: float
+    present_before: float
+    present_now: float
+
+    @property
+    def drifted(self) -> bool:
+        return self.distance > self.allowed
+
+
+@dataclasses.dataclass(frozen=True)
+class TableSize:
+    """How many rows a table has, then and now.
+
+    Attributes:
+        table: `items` or `interactions`, of which those to train on count.
+        before: Rows then.
+        now: Rows now.
+        at_least: The smallest ratio that the schema allows (`num_examples_drift_comparator`); None
+            where it says nothing.
+        at_most: The largest, likewise.
+    """
+
+    table: str
+    before: int
+    now: int
+    at_least: float | None
+    at_most: float | None
+
+    @property
+    def drifted(self) -> bool:
+        too_few = self.at_least is not None and self.now < self.at_least * self.before
+        return too_few or (self.at_most is not None and self.now > self.at_most * self.before)
+
+    @property
+    def allowed(self) -> str:
+        """The ratios that are allowed, in words."""
+        low = "" if self.at_least is None else f"at least {self.at_least:g} times"
+        high = "" if self.at_most is None else f"at most {self.at_most:g} times"
+        return " and ".join(part for part in (low, high) if part) or "anything"
+
+
+@dataclasses.dataclass(frozen=True)
+class Drift:
+    """What differs from the data of the model in service.
+
+    Attributes:
+        version: That model's version; "" where there is none, or one that does not carry the
+            statistics of its data.
+        columns: The columns that are compared.
+        sizes: The tables.
+    """
+
+    version: str
+    columns: tuple[ColumnDrift, ...] = ()
+    sizes: tuple[TableSize, ...] = ()
+
+    def describe(self) -> list[str]:
+        """Word what is beyond what the schema allows, a line each; none where nothing is."""
+        lines = [
+            f"{each.table}: {each.before:,} rows -> {each.now:,}, allowed {each.allowed} as many"
+            for each in self.sizes
+            if each.drifted
+        ]
+        lines += [
+            f"{each.table}.{each.column}: Jensen-Shannon divergence {each.distance:.3f}, allowed "
+            f"{each.allowed:g}"
+            for each in sorted(self.columns, key=lambda each: -each.distance)
+            if each.drifted
+        ]
+        return [f"drifted since version {self.version}: {line}" for line in lines]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary from which `from_dict` makes an equal one."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Drift":
+        """Make it; inverse of `to_dict`."""
+        return cls(
+            data["version"],
+            tuple(ColumnDrift(**each) for each in data["columns"]),
+            tuple(TableSize(**each) for each in data["sizes"]),
+        )
+
+
+# What there is to say without a model in service.
+NOT_COMPARED = Drift("")
+
+
+def write_drift(drift: Drift, folder: str | os.PathLike) -> None:
+    """Write it as JSON."""
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    text = json.dumps(drift.to_dict(), indent=1)
+    pathlib.Path(folder, DRIFT_FILE).write_text(f"{text}\n", encoding="utf-8")
+
+
+def load_drift(folder: str | os.PathLike) -> Drift:
+    """Load what `write_drift` wrote."""
+    text = pathlib.Path(folder, DRIFT_FILE).read_text(encoding="utf-8")
+    return Drift.from_dict(json.loads(text))
