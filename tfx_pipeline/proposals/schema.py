@@ -8,10 +8,6 @@ _TYPES = {"floats": "FLOAT", "int64s": "INT", "string": "BYTES", "strings": "BYT
 _SLACK = 0.8
 # How far a column may be from what the model in service was trained on before a run tells it.
 _DRIFT = "  drift_comparator { jensen_shannon_divergence { threshold: 0.1 } }\n"
-_TAKEN_DRIFT = (
-    "  # Of the 1,000 items that are taken most.\n"
-    "  drift_comparator { jensen_shannon_divergence { threshold: 0.3 } }\n"
-)
 _SIZES = (
     "# Fewer or more rows than this, in proportion to those that the model in service was trained "
     "on, are told.\ndataset_constraints {\n  num_examples_drift_comparator { "
@@ -62,7 +58,7 @@ def render_interactions_schema(options: TableOptions) -> str:
     parts = [
         "# The canonical interactions of this project: one row per pair of a user and an item.\n",
         _feature("user_id", "string", _presence(1.0)),
-        _feature("item_id", "string", _presence(1.0), _TAKEN_DRIFT),
+        _feature("item_id", "string", _presence(1.0)),
     ]
     if options.interactions.time:
         parts.append(_feature("timestamp", "int64s"))
