@@ -17,7 +17,8 @@ from addrl_keras.config import Config
 from addrl_keras.metrics.ranking import compute_ranking_metrics
 from addrl_keras.training import FitResult
 from benchmarks.provenance import ROOT
-from tfx_pipeline.commands import baselines, workspace
+from tfx_pipeline import workspace
+from tfx_pipeline.datasets import loading
 from tfx_pipeline.index.extras import load_extras
 
 K = 20
@@ -68,7 +69,7 @@ def load_data(preset: str, runs: Path) -> Data:
             "train again."
         )
     result = extras.result
-    interactions, test = baselines.load_interactions(place, result.catalogue.item_ids)
+    interactions, test = loading.load_interactions(place.data, result.catalogue.item_ids)
     config = result.model.config
     numbers = load_numbers(place, config, result.catalogue.item_ids)
     return Data(config, result.catalogue, interactions, test, numbers)

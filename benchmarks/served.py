@@ -31,15 +31,17 @@ def measure(preset: str, runs: Path, lists_file: Path) -> dict[str, Any]:
         runs: The folder of all runs.
         lists_file: Where the lists of all users are written, as `user,item,rank,score`.
     """
-    from tfx_pipeline.commands import baselines, workspace
+    from tfx_pipeline import workspace
+    from tfx_pipeline.commands import baselines
     from tfx_pipeline.commands.local_server import start_server
     from tfx_pipeline.configs import get_preset
+    from tfx_pipeline.datasets import loading
     from tfx_pipeline.local_runner import load_last_result
 
     place = workspace.Workspace(runs, preset)
     run = load_last_result(runs, preset)
-    item_ids = baselines.load_item_ids(place)
-    interactions, test = baselines.load_interactions(place, item_ids)
+    item_ids = loading.load_item_ids(place.data)
+    interactions, test = loading.load_interactions(place.data, item_ids)
     with start_server(place) as address:
         lists = ask_for_lists(preset, interactions.user_ids, address, lists_file)
         served = score_lists(lists, item_ids, interactions, test)

@@ -66,9 +66,13 @@ class TableSize:
     @property
     def allowed(self) -> str:
         """The ratios that are allowed, in words."""
-        low = "" if self.at_least is None else f"at least {self.at_least:g} times"
-        high = "" if self.at_most is None else f"at most {self.at_most:g} times"
-        return " and ".join(part for part in (low, high) if part) or "anything"
+        if self.at_least is None and self.at_most is None:
+            return "anything"
+        if self.at_least is None:
+            return f"at most {self.at_most:g} times"
+        if self.at_most is None:
+            return f"at least {self.at_least:g} times"
+        return f"{self.at_least:g} to {self.at_most:g} times"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -241,6 +241,7 @@ def _make_model_components(config: PipelineConfig, data: _Data, encoder):
             "dataset": config.dataset,
             "fingerprint": compute_module_fingerprint(
                 "addrl_keras",
+                "tfx_pipeline.components.statistics",
                 "tfx_pipeline.components.trainer",
                 "tfx_pipeline.index.about",
                 "tfx_pipeline.index.columns",
@@ -309,7 +310,9 @@ def _make_drift(data: _Data, resolver):
         model=resolver.outputs["model"],
         pushed_model=resolver.outputs["pushed_model"],
         fingerprint=compute_module_fingerprint(
-            "tfx_pipeline.components.drift", "tfx_pipeline.drift"
+            "tfx_pipeline.components.drift",
+            "tfx_pipeline.components.statistics",
+            "tfx_pipeline.drift",
         ),
     )
 

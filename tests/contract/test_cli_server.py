@@ -12,8 +12,7 @@ import pytest
 from tiny_model import ITEMS, USER_CHUNKS, USERS, compute_contributions, compute_ranking
 from tiny_server import start_server
 
-from tfx_pipeline import cli
-from tfx_pipeline.commands import workspace
+from tfx_pipeline import cli, workspace
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def test_a_port_where_nothing_listens_is_one_line(capsys, assert_below):
 
 _HOLD = """
 import sys, pathlib
-from tfx_pipeline.commands import workspace
+from tfx_pipeline import workspace
 from tfx_pipeline.commands.local_server import start_server
 place = workspace.Workspace(pathlib.Path(sys.argv[1]), "planted")
 with start_server(place) as address:

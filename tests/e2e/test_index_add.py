@@ -16,8 +16,7 @@ import time
 import numpy as np
 import pytest
 
-from tfx_pipeline import cli
-from tfx_pipeline.commands import workspace
+from tfx_pipeline import cli, workspace
 from tfx_pipeline.commands.local_server import start_server
 from tfx_pipeline.modules import addrl_warmup  # noqa: F401 (TensorFlow, before it is redirected)
 
@@ -102,8 +101,8 @@ def wait_for(client, version):
 
 
 def test_a_version_carries_all_that_new_items_need(place, base):
-    from tfx_pipeline.commands import baselines
     from tfx_pipeline.configs import get_preset
+    from tfx_pipeline.datasets import loading
     from tfx_pipeline.datasets.planted import ITEM_COLUMNS
     from tfx_pipeline.index.extras import load_extras
 
@@ -113,12 +112,12 @@ def test_a_version_carries_all_that_new_items_need(place, base):
     lists = {"int64": "int64s"}
     kinds = {name: lists.get(kind, kind) for name, kind in ITEM_COLUMNS.items()}
     assert about.columns == {"title": "string", **kinds}
-    assert catalogue.item_ids == baselines.load_item_ids(place)
+    assert catalogue.item_ids == loading.load_item_ids(place.data)
     assert extras.result.model.config == get_preset("planted").model
     assert {name: len(used) for name, used in about.used.items()} == {
         name: len(values.names) for name, values in catalogue.values.items()
     }
-    assert extras.titles == workspace.load_titles(place.data)
+    assert extras.titles == loading.load_titles(place.data)
     assert (extras.transform / "transform_fn" / "saved_model.pb").is_file()
 
 
@@ -198,9 +197,9 @@ def test_they_are_served_recommended_and_explained(client, place, base):
 def test_the_scores_of_old_items_are_unchanged(place, base):
     import tensorflow as tf
 
-    from tfx_pipeline.commands import baselines
+    from tfx_pipeline.datasets import loading
 
-    items = list(baselines.load_item_ids(place))
+    items = list(loading.load_item_ids(place.data))
     users = [f"u{number:05d}" for number in range(20)]
     scores = []
     for version in place.list_versions():

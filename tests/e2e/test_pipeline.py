@@ -167,7 +167,8 @@ def test_a_second_run_takes_everything_from_the_cache(planted_run):
 
 
 def test_added_items_stay_where_nothing_has_changed(planted_run):
-    from tfx_pipeline.commands import rollback, workspace
+    from tfx_pipeline import workspace
+    from tfx_pipeline.commands import rollback
     from tfx_pipeline.commands.run import describe_updates
 
     place = workspace.Workspace(planted_run.runs_dir, "planted")
@@ -201,8 +202,7 @@ def test_a_bar_too_high_refuses_without_training_again(planted_run):
 def test_an_edit_of_the_sources_trains_again_and_compares_with_the_last_push(
     planted_run, monkeypatch
 ):
-    from tfx_pipeline import pipeline
-    from tfx_pipeline.commands import workspace
+    from tfx_pipeline import pipeline, workspace
     from tfx_pipeline.commands.run import describe_updates
 
     compute = pipeline.compute_module_fingerprint

@@ -178,10 +178,10 @@ def _run_component(made, page, pushed, preset="planted"):
 
 def test_the_pipeline_makes_the_same_page(planted_run, made, page, tmp_path, capsys):
     from tfx_pipeline.commands.report import write_report
-    from tfx_pipeline.commands.workspace import Workspace
     from tfx_pipeline.configs import get_preset
     from tfx_pipeline.report.page import load_contents
     from tfx_pipeline.results import write_result
+    from tfx_pipeline.workspace import Workspace
 
     last = load_last_result(planted_run.runs_dir, "planted")
     _run_component(made, tmp_path, last.pushed)

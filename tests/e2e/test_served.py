@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-from tfx_pipeline.commands import baselines, workspace
+from tfx_pipeline import workspace
 from tfx_pipeline.commands.local_server import start_server
+from tfx_pipeline.datasets import loading
 
 # In a process of its own: ovmsclient registers TensorFlow's messages under TensorFlow's names.
 _INDEPENDENT = """
@@ -54,8 +55,8 @@ def client(address):
 @pytest.fixture(scope="module")
 def known(place):
     """Interactions of the planted data, their test matrix and the item ids."""
-    item_ids = baselines.load_item_ids(place)
-    return (*baselines.load_interactions(place, item_ids), item_ids)
+    item_ids = loading.load_item_ids(place.data)
+    return (*loading.load_interactions(place.data, item_ids), item_ids)
 
 
 def test_an_independent_client_gets_the_same_list(place, address, client, known):

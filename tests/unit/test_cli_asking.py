@@ -27,6 +27,7 @@ from serving.results import (
 )
 from tfx_pipeline import cli, results
 from tfx_pipeline.commands import asking, recommend
+from tfx_pipeline.drift import ColumnDrift, Drift
 from tfx_pipeline.index import known
 
 NAMES = ("year", "genre", "residual")
@@ -526,10 +527,12 @@ def test_a_mistyped_value_is_named_with_those_that_there_are(addrl, client, tmp_
 
 def test_status_shows_what_the_last_finished_run_found(addrl, client, tmp_path, monkeypatch):
     metrics = {"recall_at_20": 0.3, "users": 1233.9999}
-    found = types.SimpleNamespace(metrics=metrics, passed=True, pushed=True)
+    drift = Drift("7", (ColumnDrift("items", "studio", 0.5, 0.1, 1.0, 1.0),))
+    found = types.SimpleNamespace(metrics=metrics, passed=True, pushed=True, drift=drift)
     monkeypatch.setattr(results, "load_last_result", lambda runs, preset: found)
     out = addrl("status", "planted")[1]
     assert "last finished run: accepted, recall_at_20 0.3000, users 1,234\n" in out
+    assert "drifted since version 7: items.studio: Jensen-Shannon divergence 0.500" in out
 
 
 def test_status_names_versions_and_which_one_answers(addrl, client, tmp_path):

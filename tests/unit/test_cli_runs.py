@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from serving.results import Recommendations, RecommendedItem
-from tfx_pipeline import cli, local_runner, locks
-from tfx_pipeline.commands import baselines, demo, workspace
+from tfx_pipeline import cli, local_runner, locks, workspace
+from tfx_pipeline.commands import baselines, demo
 from tfx_pipeline.commands.errors import CommandError
 from tfx_pipeline.configs import get_preset
 from tfx_pipeline.results import ComponentRun, PipelineError, RunResult, Verdict, write_result

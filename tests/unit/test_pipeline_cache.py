@@ -8,7 +8,7 @@ import pytest
 
 OURS = {
     "InteractionsGen", "ItemsGen", "AnomalyGate", "Transform", "Trainer", "EvaluationRows",
-    "Evaluator", "ServabilityGate", "Report",
+    "Evaluator", "ServabilityGate", "DataDrift", "Report",
 }  # fmt: skip
 
 
@@ -35,7 +35,8 @@ def test_presets_have_a_report_made_after_the_push_unless_they_say_not(tmp_path)
         config = dataclasses.replace(planted, report=report)
         made = make_pipeline(config, PipelinePaths(tmp_path))
         names = [component.id for component in made.components]
-        assert names[-1] == ("Report" if report else "Pusher")
+        assert ("Report" in names) == report
+        assert names.index("Pusher") < len(names) - 1 and (names[-1] == "Report") == report
 
 
 @pytest.fixture
@@ -60,6 +61,8 @@ def find_changes(tmp_path):
         ("tfx_pipeline.components.anomaly_gate", {"AnomalyGate"}),
         ("tfx_pipeline.components.servability_probe", {"ServabilityGate"}),
         ("tfx_pipeline.components.report", {"Report"}),
+        ("tfx_pipeline.components.drift", {"DataDrift"}),
+        ("tfx_pipeline.components.statistics", {"Trainer", "DataDrift"}),
         ("tfx_pipeline.modules.addrl_warmup", {"Trainer", "ServabilityGate"}),
         ("tfx_pipeline.modules.addrl_preprocessing", {"Transform"}),
         ("addrl_keras.config", {"Transform"}),

@@ -75,8 +75,7 @@ def test_other_shares_other_numbers_and_other_sizes_are_told(before):
     assert (size.before, size.now) == (1000, 3000)
     lines = Drift("7", tuple(columns), (size,)).describe()
     assert lines[0] == (
-        "drifted since version 7: items: 1,000 rows -> 3,000, "
-        "allowed at least 0.5 times and at most 2 times as many"
+        "drifted since version 7: items: 1,000 rows -> 3,000, allowed 0.5 to 2 times as many"
     )
     assert lines[1].startswith("drifted since version 7: items.price: Jensen-Shannon divergence 0.")
     assert lines[2].endswith("allowed 0.1")
@@ -94,6 +93,10 @@ def test_a_column_that_one_has_not_is_not_compared(before):
 def test_without_limits_no_size_drifts():
     size = TableSize("items", 10, 10_000, None, None)
     assert not size.drifted and size.allowed == "anything"
+    few = TableSize("items", 10, 4, 0.5, None)
+    many = TableSize("items", 10, 21, None, 2.0)
+    assert few.drifted and few.allowed == "at least 0.5 times"
+    assert many.drifted and many.allowed == "at most 2 times"
 
 
 def test_it_survives_being_written(tmp_path):

@@ -36,9 +36,10 @@ def test_items_outside_the_catalogue_count_neither_here_nor_for_the_baselines(tm
     import pyarrow.parquet as pq
     from apache_beam.testing.util import assert_that, equal_to
 
-    from tfx_pipeline.commands import baselines, workspace
+    from tfx_pipeline import workspace
     from tfx_pipeline.components.evaluation_rows import MakeEvaluationRows
     from tfx_pipeline.configs import LOCAL_BEAM_ARGS
+    from tfx_pipeline.datasets import loading
 
     catalogue = ("a", "b", "c")
     pairs = {
@@ -61,7 +62,7 @@ def test_items_outside_the_catalogue_count_neither_here_nor_for_the_baselines(tm
         users, items = zip(*rows, strict=True)
         pq.write_table(pa.table({"user_id": users, "item_id": items}), folder / "a.parquet")
     place = workspace.Workspace(tmp_path, "planted")
-    interactions, matrix = baselines.load_interactions(place, catalogue)
+    interactions, matrix = loading.load_interactions(place.data, catalogue)
     found = [
         (interactions.user_ids[row], catalogue[column], matrix[row].nnz)
         for row, column in zip(*matrix.nonzero(), strict=True)

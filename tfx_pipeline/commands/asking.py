@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tfx_pipeline.commands import workspace
+from tfx_pipeline import workspace
 from tfx_pipeline.commands.errors import FAILURE, USAGE, CommandError
 from tfx_pipeline.suggestions import list_some, suggest
 

@@ -8,22 +8,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
-import scipy.sparse
 
 from addrl_keras.baselines import QUICK, Content, evaluate_baselines
-from addrl_keras.catalogue import Interactions, make_interactions, make_test_matrix
-from tfx_pipeline.commands import workspace
+from tfx_pipeline import workspace
 from tfx_pipeline.commands.errors import CommandError
 from tfx_pipeline.configs import PipelineConfig
-from tfx_pipeline.datasets.splits import AUXILIARY, SPLITS
+from tfx_pipeline.datasets.loading import load_interactions, load_table
 from tfx_pipeline.fingerprint import compute_module_fingerprint
 
 # What the model calls the absent and the rare values when an evaluation is sliced by them.
 MISSING = "(missing)"
 OTHER = "(other)"
 CONTENT_BLEND = "content_blend"
-_CODE = ("addrl_keras.baselines", "addrl_keras.metrics.ranking", "addrl_keras.catalogue", __name__)
+_CODE = (
+    "addrl_keras.baselines",
+    "addrl_keras.metrics.ranking",
+    "addrl_keras.catalogue",
+    "tfx_pipeline.datasets.loading",
+    __name__,
+)
 _NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 _RANGE = re.compile(rf"(?P<low>{_NUMBER})(?:(?:-|\.\.)(?P<high>{_NUMBER}))?\Z")
 
@@ -75,10 +78,14 @@ def _measure(
     names: Sequence[str],
     report: Callable[[str], None],
 ) -> dict[str, Any]:
-    items = _load_table(place, "items")
+    if not any((place.data / "items").glob("*.parquet")):
+        raise CommandError(
+            f"{place.data / 'items'} holds no table. Write it with `addrl run {place.preset}`."
+        )
+    items = load_table(place.data, "items")
     order = np.argsort(np.array(items["item_id"], dtype=object))
     item_ids = tuple(items["item_id"][i] for i in order)
-    interactions, test = load_interactions(place, item_ids)
+    interactions, test = load_interactions(place.data, item_ids)
     columns = {a.name: a.column for a in config.model.attributes}
     members = {
         name: match_values([items[columns[name]][i] for i in order], values)
@@ -107,31 +114,6 @@ def _load_content(
             f"index add`. Roll it back, or train again with `addrl run {place.preset}`."
         )
     return Content(catalogue, config.model.start)
-
-
-def load_interactions(
-    place: workspace.Workspace, item_ids: tuple[str, ...]
-) -> tuple[Interactions, scipy.sparse.csr_matrix]:
-    """Loads what is fitted on, and the test matrix over the same users and items.
-
-    Users that occur in test alone have no history and do not count, by the protocol; nor do items
-    outside the catalogue. `components/evaluation_rows.py` has the same rule.
-    """
-    train, validation, test = (_load_pairs(place, split) for split in SPLITS)
-    has_auxiliary = any((place.data / "interactions" / AUXILIARY).glob("*.parquet"))
-    auxiliary = _load_pairs(place, AUXILIARY) if has_auxiliary else None
-    interactions, _ = make_interactions(item_ids, train, validation, auxiliary)
-    return interactions, make_test_matrix(test, interactions, item_ids)
-
-
-def _load_pairs(place: workspace.Workspace, split: str) -> tuple[np.ndarray, np.ndarray]:
-    table = _load_table(place, f"interactions/{split}", ["user_id", "item_id"])
-    return np.array(table["user_id"], object), np.array(table["item_id"], object)
-
-
-def load_item_ids(place: workspace.Workspace) -> tuple[str, ...]:
-    """Loads the ids of the catalogue, sorted, which is the order of the model's item index."""
-    return tuple(sorted(_load_table(place, "items", ["item_id"])["item_id"]))
 
 
 def match_values(column: Sequence[Any], values: Sequence[str]) -> dict[str, np.ndarray]:
@@ -197,18 +179,3 @@ def compute_data_fingerprint(place: workspace.Workspace, settings: str) -> str:
         digest.update(file.relative_to(place.data).as_posix().encode())
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
-
-
-def _load_table(
-    place: workspace.Workspace, name: str, columns: list[str] | None = None
-) -> dict[str, list[Any]]:
-    files = sorted((place.data / name).glob("*.parquet"))
-    if not files:
-        raise CommandError(
-            f"{place.data / name} holds no table. Write it with `addrl run {place.preset}`."
-        )
-    table: dict[str, list[Any]] = {}
-    for file in files:
-        for column, values in pq.read_table(file, columns=columns).to_pydict().items():
-            table.setdefault(column, []).extend(values)
-    return table

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tfx_pipeline import tables
-from tfx_pipeline.commands import asking, baselines, workspace
+from tfx_pipeline import tables, workspace
+from tfx_pipeline.commands import asking
 from tfx_pipeline.commands.local_server import start_server
+from tfx_pipeline.datasets.loading import load_interactions, load_item_ids
 
 K = 10
 # How far down the neutral list is looked at, to say where an item came from.
@@ -116,8 +117,8 @@ def choose_examples(place: workspace.Workspace) -> tuple[str, list[str], int]:
     """
     from addrl_keras.baselines.item_knn import compute_similarity
 
-    item_ids = baselines.load_item_ids(place)
-    interactions, _ = baselines.load_interactions(place, item_ids)
+    item_ids = load_item_ids(place.data)
+    interactions, _ = load_interactions(place.data, item_ids)
     known = interactions.known
     lengths = np.asarray(known.sum(axis=1)).ravel()
     median = np.argsort(lengths, kind="stable")[len(lengths) // 2]

@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tfx_pipeline.commands import asking, parser, steering, workspace
+from tfx_pipeline import workspace
+from tfx_pipeline.commands import asking, parser, steering
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:

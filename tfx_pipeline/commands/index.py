@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfx_pipeline.commands import parser, workspace
+from tfx_pipeline import workspace
+from tfx_pipeline.commands import parser
 from tfx_pipeline.commands.errors import FAILURE, USAGE, CommandError
 
 _MOST_VALUES = 5

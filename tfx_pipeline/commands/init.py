@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tfx_pipeline.commands.errors import USAGE, CommandError
-from tfx_pipeline.commands.workspace import write_text
 from tfx_pipeline.datasets.table_options import SPLIT_RULES, TIME_FORMATS
+from tfx_pipeline.workspace import write_text
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:

@@ -14,7 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfx_pipeline.commands import serve, workspace
+from tfx_pipeline import workspace
+from tfx_pipeline.commands import serve
 from tfx_pipeline.commands.errors import CommandError
 
 _START_SECONDS = 180.0

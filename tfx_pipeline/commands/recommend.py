@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfx_pipeline.commands import asking, parser, steering, workspace
+from tfx_pipeline import workspace
+from tfx_pipeline.commands import asking, parser, steering
 from tfx_pipeline.commands.errors import USAGE, CommandError
 
 # Users in one request: large enough to keep the server busy, small enough to answer in a second.

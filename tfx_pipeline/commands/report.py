@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfx_pipeline.commands import metrics, parser, workspace
+from tfx_pipeline import workspace
+from tfx_pipeline.commands import metrics, parser
 from tfx_pipeline.commands.errors import USAGE, CommandError
 from tfx_pipeline.results import PAGE, RunResult, load_last_result
 
@@ -124,19 +125,19 @@ def _make_contents(config: Any, place: workspace.Workspace, found: RunResult, pr
             f"made no report itself. Received: {found.pushed or 'nothing pushed'}. Train again "
             f"with `addrl run {place.preset}`."
         )
-    from tfx_pipeline.commands import baselines
+    from tfx_pipeline.datasets.loading import load_interactions, load_photos
     from tfx_pipeline.index.extras import load_extras
     from tfx_pipeline.report.contents import Sources, make_contents
 
     extras = load_extras(place.serving / version)
     result = extras.result
-    interactions, test = baselines.load_interactions(place, result.catalogue.item_ids)
+    interactions, test = load_interactions(place.data, result.catalogue.item_ids)
     if interactions.user_ids != result.interactions.user_ids:
         raise CommandError(
             f"The tables in {place.data} are not those that version {version} was trained on. "
             f"Train again with `addrl run {place.preset}`."
         )
-    photos = _load_photos(place, config.photo_column)
+    photos = load_photos(place.data, config.photo_column)
     sources = Sources(
         preset=place.preset,
         version=version,
@@ -149,18 +150,6 @@ def _make_contents(config: Any, place: workspace.Workspace, found: RunResult, pr
         drift=found.drift,
     )
     return make_contents(sources, progress)
-
-
-def _load_photos(place: workspace.Workspace, column: str) -> dict[str, str]:
-    """Loads the paths of the photos by item out of the canonical tables."""
-    import pyarrow.parquet as pq
-
-    files = sorted(place.data.glob("items/*.parquet"))
-    if not column or not files or column not in pq.read_schema(files[0]).names:
-        return {}
-    table = pq.read_table(place.data / "items", columns=["item_id", column]).to_pydict()
-    pairs = zip(table["item_id"], table[column], strict=True)
-    return {item: path for item, path in pairs if isinstance(path, str) and path}
 
 
 def _say(line: str) -> None:

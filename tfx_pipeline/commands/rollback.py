@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tfx_pipeline.commands import parser, workspace
+from tfx_pipeline import workspace
+from tfx_pipeline.commands import parser
 from tfx_pipeline.commands.errors import USAGE, CommandError
 
 

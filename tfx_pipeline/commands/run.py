@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tfx_pipeline.commands import parser, workspace
+from tfx_pipeline import workspace
+from tfx_pipeline.commands import parser
 from tfx_pipeline.commands.errors import FAILURE, USAGE, CommandError
 from tfx_pipeline.results import PAGE
 
@@ -169,7 +170,7 @@ def describe_updates(place: workspace.Workspace, result: Any) -> list[str]:
     Returns:
         A line where there is something to say.
     """
-    from tfx_pipeline.commands.baselines import load_item_ids
+    from tfx_pipeline.datasets.loading import load_item_ids
     from tfx_pipeline.index.about import find_about
 
     versions = place.list_versions()
@@ -183,7 +184,7 @@ def describe_updates(place: workspace.Workspace, result: Any) -> list[str]:
             f"version {versions[0]} stays the newest: an index update of {about.updates[-1].base}, "
             f"{len(about.updates[-1].item_ids):,} items added"
         ]
-    known = set(load_item_ids(place))
+    known = set(load_item_ids(place.data))
     lost = [item for item in about.added if item not in known]
     if not lost:
         return []

@@ -7,7 +7,8 @@ import os
 import sys
 from typing import Any
 
-from tfx_pipeline.commands import parser, workspace
+from tfx_pipeline import workspace
+from tfx_pipeline.commands import parser
 from tfx_pipeline.commands.errors import CommandError
 
 

@@ -8,7 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tfx_pipeline.commands import asking, parser, workspace
+from tfx_pipeline import workspace
+from tfx_pipeline.commands import asking, parser
 
 # Long enough for a server on this machine; nobody waits half a minute for a status.
 _TIMEOUT = 2.0

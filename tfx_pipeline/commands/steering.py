@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfx_pipeline.commands import asking, parser, workspace
+from tfx_pipeline import workspace
+from tfx_pipeline.commands import asking, parser
 from tfx_pipeline.commands.errors import USAGE, CommandError
 
 

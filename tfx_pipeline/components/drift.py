@@ -14,39 +14,20 @@ import tensorflow_data_validation as tfdv
 from google.protobuf import message
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 from tfx import v1 as tfx
-from tfx.components.statistics_gen.executor import DEFAULT_FILE_NAME
-from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import ExampleStatistics, Model, PushedModel, Schema
 from tfx.utils import io_utils, path_utils
 
 from tfx_pipeline import progress
 from tfx_pipeline.components.artifacts import DriftReport
-from tfx_pipeline.components.example_gen import ITEMS_SPLIT
+from tfx_pipeline.components.statistics import find_statistics_file
 from tfx_pipeline.drift import NOT_COMPARED, ColumnDrift, Drift, TableSize, write_drift
 from tfx_pipeline.index.extras import find_statistics
-
-# Of each table, the split that a model is trained on.
-SPLITS = {"interactions": "train", "items": ITEMS_SPLIT}
 
 _SCHEMA_FILE = "schema.pbtxt"
 _JENSEN_SHANNON = anomalies_pb2.DriftSkewInfo.Measurement.JENSEN_SHANNON_DIVERGENCE
 _logger = logging.getLogger(__name__)
 
 Statistics = statistics_pb2.DatasetFeatureStatisticsList
-
-
-def find_split_file(artifact: ExampleStatistics, table: str) -> str:
-    """Find the file of the statistics of what a model is trained on.
-
-    Args:
-        artifact: What StatisticsGen wrote.
-        table: `items` or `interactions`.
-
-    Returns:
-        Its path.
-    """
-    folder = artifact_utils.get_split_uri([artifact], SPLITS[table])
-    return os.path.join(folder, DEFAULT_FILE_NAME)
 
 
 def compare(
@@ -133,7 +114,7 @@ def DataDrift(  # noqa: N802 (components are named like classes)
                 more, size = compare(
                     table,
                     load_statistics(carried[table]),
-                    load_statistics(find_split_file(statistics, table)),
+                    load_statistics(find_statistics_file(statistics, table)),
                     io_utils.SchemaReader().read(os.path.join(schema.uri, _SCHEMA_FILE)),
                 )
                 columns += more

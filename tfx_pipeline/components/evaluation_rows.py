@@ -23,7 +23,7 @@ def make_rows(user: tuple[str, Mapping[str, Iterable]]) -> Iterator[tf.train.Exa
 
     Users that are new in the test cannot be ranked by a history, so, as the protocol has it, only
     those with at least one known item count. Only items of the catalogue count, as known and as
-    test items: `commands/baselines.py` has the same rule.
+    test items: `datasets/loading.py` has the same rule.
 
     Args:
         user: The user's id and a dictionary with `known`, one entry for each known interaction, and

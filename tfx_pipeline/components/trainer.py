@@ -17,8 +17,8 @@ from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter
 from tfx.utils import json_utils
 
-from tfx_pipeline.components.drift import find_split_file
 from tfx_pipeline.components.example_gen import ITEMS_SPLIT, make_patterns
+from tfx_pipeline.components.statistics import find_statistics_file
 from tfx_pipeline.datasets.splits import AUXILIARY
 
 ITEMS = "items"
@@ -86,7 +86,7 @@ class CatalogueExecutor(executor.GenericExecutor):
             make_patterns(vectors, ITEMS_SPLIT),
             encoders,
             {
-                table: find_split_file(input_dict[name][0], table)
+                table: find_statistics_file(input_dict[name][0], table)
                 for table, name in STATISTICS.items()
             },
         )

@@ -180,13 +180,8 @@ def _make_facts(result: FitResult, test: scipy.sparse.csr_matrix) -> list[tuple[
         ("attributes", ", ".join(f"{name} ({count} values)" for name, count in values.items())),
         ("modalities", ", ".join(f"{m.name} ({m.encoder})" for m in config.modalities)),
         *(
-            [
-                (
-                    "auxiliary interactions",
-                    f"{interactions.auxiliary.nnz:,} of weight {config.start.auxiliary_weight:g}",
-                )
-            ]
-            if config.reads_auxiliary and interactions.auxiliary is not None
+            [("weight of auxiliary interactions", f"{config.start.auxiliary_weight:g}")]
+            if config.reads_auxiliary
             else []
         ),
         ("recipe", config.recipe),

@@ -73,7 +73,8 @@ def draw_heat_map(
     axes.set_xticks(range(len(columns)), columns, rotation=30, ha="right")
     axes.set_yticks(range(len(rows)), rows)
     axes.grid(False)
-    axes.set_title(title)
+    # Over the names of the rows too: a few narrow columns are shorter than a title.
+    figure.suptitle(title, size=pyplot.rcParams["axes.titlesize"])
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = "white" if value < 0.5 else "black"

@@ -19,6 +19,8 @@ from tfx_pipeline.report.figures import make_address
 _K = 6
 _PAST = 6
 _THUMBNAIL = 96
+# Smaller parts would be printed as nought.
+_LEAST_SHOWN = 0.005
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,6 +191,7 @@ class _Shelf:
             targets.setdefault(name, []).append(value)
         answer = make_explanation(user, item, 0, outputs, 0, targets)
         parts = sorted(answer.lifts.items(), key=lambda pair: -pair[1])
+        parts = [(name, lift) for name, lift in parts if abs(lift) >= _LEAST_SHOWN]
         return self.show(item, make_sentence(answer, titles), parts)
 
 

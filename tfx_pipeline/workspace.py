@@ -55,6 +55,7 @@ class Workspace:
 
     def load_titles(self) -> Mapping[str, str]:
         """Loads the titles of all items: of the data set, and of those that were added since."""
+        from tfx_pipeline.datasets.loading import load_titles
         from tfx_pipeline.index.about import load_titles as load_added
 
         newest = self.list_versions()[:1]
@@ -100,30 +101,3 @@ def write_text(path: Path, text: str) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def load_titles(data: Path) -> Mapping[str, str]:
-    """Loads the title of each item out of the canonical items table.
-
-    Args:
-        data: The canonical directory.
-
-    Returns:
-        Titles by item id; nothing where the table or its titles are missing, because a client may
-        ask a server whose data lie elsewhere.
-    """
-    files = sorted(data.glob("items/*.parquet"))
-    if not files:
-        return {}
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    titles: dict[str, str] = {}
-    try:
-        for file in files:
-            table = pq.read_table(file, columns=["item_id", "title"]).to_pydict()
-            pairs = zip(table["item_id"], table["title"], strict=True)
-            titles.update((str(item), title) for item, title in pairs if title)
-    except (pa.ArrowException, KeyError, OSError):
-        return {}
-    return titles
