@@ -219,6 +219,25 @@ def make_training() -> str:
     return "\n".join([*lines, "", _describe(result)])
 
 
+def make_maps() -> str:
+    """How pure the neighbourhoods of items are in the plane."""
+    result = load_result("chunk_maps")
+    titles = {
+        "untrained": "random weights",
+        "rotated": "the default's vectors, rotated",
+        "default": "default",
+        "chance": "chance",
+    }
+    lines: list[str] = []
+    for data, found in result["presets"].items():
+        names = list(found["purity"]["chance"])
+        lines += _make_head(data, names)
+        for system, title in titles.items():
+            cells = [f"{found['purity'][system][name]:.2f}" for name in names]
+            lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join([*lines[1:], "", _describe(result)])
+
+
 def _split(probes: Mapping[str, Mapping[str, float]]) -> tuple[float, float]:
     """The mean probe of a chunk's own attribute, and of others, over the attributes' chunks."""
     names = list(next(iter(probes.values())))

@@ -237,6 +237,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "hidden": explain_tables.make_hidden,
     "not_linear": explain_tables.make_not_linear,
     "chunk_training": explain_tables.make_training,
+    "chunk_maps": explain_tables.make_maps,
 }
 
 

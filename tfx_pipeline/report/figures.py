@@ -117,18 +117,32 @@ def draw_map(points: np.ndarray, labels: np.ndarray, names: Sequence[str], title
         An address of a PNG that contains it: a point each would make a large SVG.
     """
     figure, axes = pyplot.subplots(figsize=(4.6, 4.0))
-    known = labels[labels >= 0]
-    frequent = np.argsort(-np.bincount(known, minlength=len(names)), kind="stable")[:7]
+    scatter_values(axes, points, labels, names)
+    axes.set_title(title)
+    axes.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2)
+    return _to_png(figure)
+
+
+def scatter_values(
+    axes: Any, points: np.ndarray, labels: np.ndarray, names: Sequence[str] | None = None
+) -> None:
+    """Scatters points over axes, in colours and marks of the most frequent seven labels.
+
+    Args:
+        axes: Of a figure of matplotlib.
+        points: Float `[num_points, 2]`.
+        labels: Int `[num_points]`, -1 where it is not known.
+        names: What the labels mean, for a legend.
+    """
+    frequent = np.argsort(-np.bincount(labels[labels >= 0]), kind="stable")[:7]
     rest = ~np.isin(labels, frequent)
     axes.scatter(*points[rest].T, s=5, color="#cccccc", label="others")
     for number, value in enumerate(frequent):
-        chosen = labels == value
         style = {"color": COLOURS[number], "marker": _MARKERS[number]}
-        axes.scatter(*points[chosen].T, s=12, label=shorten(names[value]), **style)
-    axes.set(xticks=[], yticks=[], title=title)
+        name = shorten(names[value]) if names else None
+        axes.scatter(*points[labels == value].T, s=12, label=name, **style)
+    axes.set(xticks=[], yticks=[])
     axes.grid(False)
-    axes.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2)
-    return _to_png(figure)
 
 
 def shorten(text: str, longest: int = 24) -> str:
