@@ -10,7 +10,7 @@ from addrl_keras import probing
 from addrl_keras.config import LossConfig
 from addrl_keras.control import SYSTEMS, Served, compare, interpolate, sweep
 from addrl_keras.metrics.disentanglement import compute_dci
-from benchmarks import disentanglement, explain, explain_tables
+from benchmarks import chunk_maps, disentanglement, explain, explain_tables
 from benchmarks.fitted import Data
 
 
@@ -264,3 +264,11 @@ def test_the_tables_read_what_is_measured(monkeypatch):
 def test_a_place_is_a_share_of_the_catalogue():
     scores = np.array([[3.0, 1.0, 2.0], [1.0, 1.0, 1.0]])
     np.testing.assert_allclose(explain.find_place(scores, 0), [1.0, 0.5])
+
+
+def test_purity_is_the_share_of_neighbours_of_the_same_value():
+    points = np.array([[0.0, 0.0], [0.0, 1.0], [9.0, 0.0], [9.0, 1.0]])
+    assert chunk_maps.compute_purity(points, np.array([0, 0, 1, 1]), 1) == 1.0
+    assert chunk_maps.compute_purity(points, np.array([0, 1, 0, 1]), 1) == 0.0
+    # Of three neighbours of each one has its value.
+    assert chunk_maps.compute_purity(points, np.array([0, 0, 1, 1]), 3) == pytest.approx(1 / 3)
