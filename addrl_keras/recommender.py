@@ -155,7 +155,7 @@ class Recommender(tf.Module):
             `score` `[batch]`, `contributions` and, over the catalogue, `average_contributions`
             `[batch, num_chunks]`, `contribution_names`, `modality_weights` `[batch, num_chunks,
             num_modalities]` and `modality_names`. `target_contributions` `[batch,
-            num_attributes]`, what of the contributions is due to the wanted values alone.
+            num_chunks]`, what of the contributions is due to the wanted values and to no past item.
             `evidence_ids` `[batch, longest]`: the user's past items, those that argue most for this
             one first, and `evidence_contributions` `[batch, longest, num_chunks]`, which with
             `target_contributions` add up to the contributions (but for the popularity prior, for an
@@ -190,7 +190,7 @@ class Recommender(tf.Module):
             "score": tf.reduce_sum(explained.contributions, axis=-1),
             "contributions": explained.contributions,
             "average_contributions": explained.averages,
-            "target_contributions": explained.gifts,
+            "target_contributions": explained.target_contributions,
             "modality_weights": tf.gather(self._modality_weights, items),
             "contribution_names": tf.constant(self.chunk_names),
             "modality_names": tf.constant(self.config.modality_names),

@@ -43,42 +43,66 @@ class Explained:
         averages: Float `[batch, num_chunks]`, the same, averaged over the catalogue.
         factors: Float `[batch, num_chunks]`, by which weights and wishes multiply what the history
             contributes.
-        gifts: Float `[batch, num_attributes]`, what of the contributions comes from wanted values,
-            whatever the history.
+        target_contributions: Float `[batch, num_chunks]`, what of the contributions comes from the
+            wanted values and from no past item.
     """
 
     contributions: Tensor
     averages: Tensor
     factors: Tensor
-    gifts: Tensor
+    target_contributions: Tensor
 
 
 @dataclasses.dataclass(frozen=True)
 class _Wish:
     """What wanted values do to the scores of a catalogue.
 
+    An item of chance `p` has of each chunk's contribution `c` instead `c + p g (c - mean(c))`: what
+    holds the list stretches contributions about their mean, and moves no level.
+
     Attributes:
         scores: Float `[batch, num_items]`, with all that is asked for.
-        chance: Float `[batch, num_items]`, how far an item's score is that of `hold`.
-        hold: Float `[batch, num_chunks]`, what an item of `chance` 1 has of each contribution more.
-        gain: Float `[batch, 1]`, what an item that surely has a wanted value gets.
+        chance: Float `[batch, num_items]`, `p`: how far an item's score is that of `hold`.
+        hold_gain: Float `[batch, num_chunks]`, `g`.
+        means: Float `[batch, num_chunks]`, of the contributions over the catalogue, without a wish.
+        strength: Float `[batch, 1]`, what an item that surely has a wanted value gets.
         boost: Float `[batch, num_items, num_attributes]`, the chance that it has one.
     """
 
     scores: Tensor
     chance: Tensor
-    hold: Tensor
-    gain: Tensor
+    hold_gain: Tensor
+    means: Tensor
+    strength: Tensor
     boost: Tensor
 
-    def factors(self, indices: Tensor) -> Tensor:
+    def get_factors(self, indices: Tensor) -> Tensor:
         """By what contributions are multiplied, `[batch, k, num_chunks]`, at `[batch, k]`."""
-        chance = tf.gather(self.chance, indices, batch_dims=1)
-        return 1.0 + chance[..., None] * self.hold[:, None, :]
+        return 1.0 + self._get_chance(indices) * self.hold_gain[:, None, :]
 
-    def gifts(self, indices: Tensor) -> Tensor:
-        """What the wish adds, `[batch, k, num_attributes]`, at `[batch, k]`."""
-        return self.gain[..., None] * tf.gather(self.boost, indices, batch_dims=1)
+    def get_target_contributions(self, indices: Tensor) -> Tensor:
+        """What is added to them, `[batch, k, num_chunks]`, at `[batch, k]`."""
+        level = self._get_chance(indices) * (self.hold_gain * self.means)[:, None, :]
+        boost = tf.gather(self.boost, indices, batch_dims=1)
+        return self._add_boost(-level, self.strength[..., None] * boost)
+
+    def add_averages(self, weighted: Tensor) -> Tensor:
+        """Averages the contributions over the catalogue, `[batch, num_chunks]`.
+
+        Args:
+            weighted: Float `[batch, num_chunks]`, the mean of each contribution times `chance`.
+        """
+        chance = tf.reduce_mean(self.chance, axis=1)[:, None]
+        averages = self.means + self.hold_gain * (weighted - chance * self.means)
+        return self._add_boost(averages, self.strength * tf.reduce_mean(self.boost, axis=1))
+
+    def _get_chance(self, indices: Tensor) -> Tensor:
+        return tf.gather(self.chance, indices, batch_dims=1)[..., None]
+
+    def _add_boost(self, parts: Tensor, boost: Tensor) -> Tensor:
+        """Adds the attributes' parts `[..., num_attributes]`, which come first."""
+        count = boost.shape[-1]
+        return tf.concat([parts[..., :count] + boost, parts[..., count:]], axis=-1)
 
 
 class Scorer(tf.Module):
@@ -140,8 +164,8 @@ class Scorer(tf.Module):
         def wish() -> tuple[Tensor, Tensor, Tensor, Tensor]:
             wished = self._wish(user, steering, scores)
             values, indices = self._index.search(wished.scores, k, allowed)
-            best = self._split(user, steering.weights, indices)
-            best = self._add(best * wished.factors(indices), wished.gifts(indices))
+            best = self._split(user, steering.weights, indices) * wished.get_factors(indices)
+            best += wished.get_target_contributions(indices)
             return values, indices, best, self._average_wished(user, steering, wished)
 
         def rank() -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -172,19 +196,16 @@ class Scorer(tf.Module):
 
         def wish() -> tuple[Tensor, Tensor, Tensor]:
             wished = self._wish(user, steering, self.compute_scores(user, steering.weights))
-            factors = steering.weights * wished.factors(indices)[:, 0]
-            return (
-                factors,
-                wished.gifts(indices)[:, 0],
-                self._average_wished(user, steering, wished),
-            )
+            factors = steering.weights * wished.get_factors(indices)[:, 0]
+            added = wished.get_target_contributions(indices)[:, 0]
+            return factors, added, self._average_wished(user, steering, wished)
 
         def weigh() -> tuple[Tensor, Tensor, Tensor]:
-            nothing = tf.zeros_like(neutral[:, : self._num_attributes])
-            return steering.weights, nothing, self._average(user, steering.weights)
+            averages = self._average(user, steering.weights)
+            return steering.weights, tf.zeros_like(neutral), averages
 
-        factors, gifts, averages = tf.cond(tf.reduce_any(steering.wanted > 0), wish, weigh)
-        return Explained(self._add(neutral * factors, gifts), averages, factors, gifts)
+        factors, added, averages = tf.cond(tf.reduce_any(steering.wanted > 0), wish, weigh)
+        return Explained(neutral * factors + added, averages, factors, added)
 
     def _wish(self, user: UserState, steering: Steering, scores: Tensor) -> _Wish:
         """Computes what the wanted values do to the scores, as `compute_best` describes."""
@@ -201,12 +222,11 @@ class Scorer(tf.Module):
         # Written as a difference: where nothing holds, scores stay as they are bit for bit.
         wished = scores + chance * (scale * held + shift - scores)
         wished += strength * tf.reduce_sum(boost, axis=-1)
-        return _Wish(wished, chance, scale * steering.hold - 1.0, strength + share * shift, boost)
+        means = self._average(user, steering.weights)
+        return _Wish(wished, chance, scale * steering.hold - 1.0, means, strength, boost)
 
     def _average_wished(self, user: UserState, steering: Steering, wished: _Wish) -> Tensor:
-        averages = self._average(user, steering.weights)
-        averages += wished.hold * self._average(user, steering.weights, wished.chance)
-        return self._add(averages, wished.gain * tf.reduce_mean(wished.boost, axis=1))
+        return wished.add_averages(self._average(user, steering.weights, wished.chance))
 
     def compute_parts(self, user: UserState) -> list[Tensor]:
         """Splits the score of every item, with neutral settings.
@@ -296,11 +316,6 @@ class Scorer(tf.Module):
         residual = chunks[..., self._num_attributes :] + extra[..., :1]
         memory = [extra[..., 1:]] if self._users.memory is not None else []
         return tf.concat([attributes, residual, *memory], axis=-1)
-
-    def _add(self, parts: Tensor, boost: Tensor) -> Tensor:
-        """Adds what is wanted, `[..., num_attributes]`, to the attributes' parts."""
-        attributes, rest = parts[..., : self._num_attributes], parts[..., self._num_attributes :]
-        return tf.concat([attributes + boost, rest], axis=-1)
 
 
 def compute_ranks(scores: Tensor, items: Tensor) -> Tensor:

@@ -449,17 +449,37 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     parser.add_argument("--without", nargs="+", choices=LEARNT, default=[], help="not these")
     options = parser.parse_args()
-    provenance = make_provenance(seeds=list(options.seeds))
+    provenance = make_provenance()
     try:
         found: dict[str, Any] = load_result("disentanglement")["presets"]
     except FileNotFoundError:
         found = {}
     # Written after each seed, so that what is measured is kept whatever comes after it.
     for name in options.presets:
-        data = load_data(name, options.runs)
+        data, before = load_data(name, options.runs), found.get(name, {})
         for measured in measure(name, data, tuple(options.seeds), options.without):
-            found[name] = {**measured, "commit": provenance["commit"]}
+            if len(measured["seeds"]) < min(len(options.seeds), len(before.get("seeds", ()))):
+                continue  # What is there knows more, until as many seeds are measured.
+            found[name] = keep_left_out({**measured, "commit": provenance["commit"]}, before)
             print(write_result("disentanglement", {"provenance": provenance, "presets": found}))
+
+
+def keep_left_out(measured: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Keeps the systems of an earlier measurement that a new one has left out.
+
+    Args:
+        measured: A preset's new result.
+        before: Its earlier one, or nothing.
+
+    Returns:
+        The new one; a row that is kept says of which commit it is.
+    """
+    kept = {
+        name: [{"commit": before["commit"], **row} for row in rows]
+        for name, rows in before.get("systems", {}).items()
+        if name not in measured["systems"]
+    }
+    return {**measured, "systems": {**measured["systems"], **kept}}
 
 
 if __name__ == "__main__":

@@ -168,8 +168,9 @@ class Client(ModelClient):
 
         Raises:
             ServingError: INVALID_ARGUMENT names an item that is not in the catalogue, an unknown
-                attribute or value; ABORTED says that one version of the model after another took
-                over meanwhile.
+                attribute or value; FAILED_PRECONDITION says that the served version is older than
+                reasons with weights and wishes; ABORTED, that one version of the model after
+                another took over meanwhile.
         """
         users, items = as_list("user_id", user_id), as_list("item_id", item_id)
         if len(users) != len(items):
@@ -178,18 +179,24 @@ class Client(ModelClient):
                 "explain needs one item for each user. "
                 f"Received: {len(users)} users and {len(items)} items.",
             )
+        wanted = list_values("attribute_targets", attribute_targets)
         given = {
             "user_id": users,
             "item_id": items,
             "history_ids": id_rows("history_ids", history_ids, len(users)),
-            "attribute_targets": name_value_rows(
-                "attribute_targets", attribute_targets, len(users)
-            ),
+            "attribute_targets": name_value_rows("attribute_targets", wanted, len(users)),
             "target_strength": strength_row(target_strength, len(users)),
         }
         weights = {"attribute_weights": attribute_weights, "hold_weights": hold_weights}
-        outputs, version = self._predict_weighted("explain", given, weights, len(users), timeout)
-        wanted = list_values(attribute_targets)
+        try:
+            outputs, version = self._predict_weighted(
+                "explain", given, weights, len(users), timeout
+            )
+        except ServingError as error:
+            steered = wanted or any(weights.values()) or target_strength is not None
+            if error.code == "INVALID_ARGUMENT" and steered:
+                self._require_steered_reasons()
+            raise
         answers = [
             make_explanation(user, item, row, outputs, version, wanted)
             for row, (user, item) in enumerate(zip(users, items, strict=True))
@@ -325,6 +332,16 @@ class Client(ModelClient):
             ServingError: the server refused or did not answer.
         """
         return self._names.get_newest(refresh)
+
+    def _require_steered_reasons(self) -> None:
+        """Raises where the served version explains nothing but neutral scores."""
+        signature = self.metadata().get("explain")
+        if signature is not None and "attribute_weights" not in signature.inputs:
+            raise ServingError(
+                "FAILED_PRECONDITION",
+                "the served version is older than reasons with weights and wishes. Ask without "
+                "them, or push a version that was trained since.",
+            )
 
     def _ask_names(self) -> tuple[tuple[str, ...], int]:
         outputs, version = self.predict(

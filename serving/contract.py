@@ -110,7 +110,7 @@ CONTRACT: Mapping[str, SignatureSpec] = {
             "score": _spec("float32", "B"),
             "contributions": _spec("float32", "B", "K"),
             "average_contributions": _spec("float32", "B", "K"),
-            "target_contributions": _spec("float32", "B", "A"),
+            "target_contributions": _spec("float32", "B", "K"),
             "modality_weights": _spec("float32", "B", "K", "M"),
             "contribution_names": _spec("string", "K"),
             "modality_names": _spec("string", "M"),

@@ -106,23 +106,25 @@ def name_value_rows(argument: str, wanted: Wanted | None, batch: int) -> list[li
     Raises:
         ServingError: INVALID_ARGUMENT, for what is no mapping to strings.
     """
-    if wanted is None:
-        return None
-    _validate_mapping(argument, wanted, "an attribute to a value or a list of values")
-    row = [
-        f"{name}={value}"
-        for name, values in wanted.items()
-        for value in as_list(f"{argument}[{name!r}]", values)
-    ]
+    by_name = list_values(argument, wanted)
+    row = [f"{name}={value}" for name, values in by_name.items() for value in values]
     return [row] * batch if row else None
 
 
-def list_values(wanted: Wanted | None) -> dict[str, tuple[str, ...]]:
-    """Returns the values of each attribute, a single one as a tuple of one; none of None."""
-    return {
-        name: (values,) if isinstance(values, str) else tuple(values)
-        for name, values in (wanted or {}).items()
-    }
+def list_values(argument: str, wanted: Wanted | None) -> dict[str, list[str]]:
+    """Returns the values of each attribute, a single one as a list of one; nothing of None.
+
+    Args:
+        argument: the argument, for the message.
+        wanted: a value or several by attribute.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, for what is no mapping to strings.
+    """
+    if wanted is None:
+        return {}
+    _validate_mapping(argument, wanted, "an attribute to a value or a list of values")
+    return {name: as_list(f"{argument}[{name!r}]", values) for name, values in wanted.items()}
 
 
 def strength_row(strength: Any, batch: int) -> list[float] | None:

@@ -98,7 +98,7 @@ class Explanation:
             history).
         model_version: the version that answered.
         targets: the values that were wanted, by attribute.
-        target_contributions: what of each attribute's contribution is due to them alone.
+        target_contributions: what of each contribution is due to them and to no past item.
     """
 
     user_id: str
@@ -266,7 +266,7 @@ def make_explanation(
     # A version that was pushed before there were averages says less.
     averages = outputs.get("average_contributions")
     lifts = _subtract(names, contributions, averages[row] if averages else [0.0] * len(names))
-    given = outputs.get("target_contributions")
+    added = outputs.get("target_contributions")
     return Explanation(
         user_id,
         item_id,
@@ -278,8 +278,7 @@ def make_explanation(
         evidence,
         model_version,
         dict(targets or {}),
-        # Names come in configured order with the attributes first.
-        dict(zip(names, given[row])) if given else {},  # noqa: B905
+        dict(zip(names, added[row], strict=True)) if added else {},
     )
 
 

@@ -11,9 +11,9 @@ def make_sentence(explanation: Explanation, titles: Mapping[str, str] | None = N
     """Makes one sentence of the strongest reason for an item.
 
     The reason is what speaks for this item more than for others, not what is large for all of them:
-    the chunk with the largest lift. An attribute is named where most of its contribution is due to
-    a wanted value, or where the user's own history shows the value more often than the catalogue
-    does; else the past item that argues most is.
+    the chunk with the largest lift. An attribute is named where a value of it was wanted that the
+    item has, or where the user's own history shows the value more often than the catalogue does;
+    else the past item that argues most is.
 
     Args:
         explanation: of one item for one user.
@@ -27,9 +27,10 @@ def make_sentence(explanation: Explanation, titles: Mapping[str, str] | None = N
     """
     titles = titles or {}
     strongest = max(explanation.lifts, key=lambda name: explanation.lifts[name])
-    wished = explanation.target_contributions.get(strongest, 0.0)
-    if wished > 0 and wished > explanation.contributions[strongest] - wished:
-        return _word_wish(strongest, explanation)
+    if explanation.lifts[strongest] > 0:
+        wish = _word_wish(strongest, explanation)
+        if wish:
+            return wish
     if not explanation.evidence:
         return "Many choose this."
     value = explanation.values.get(strongest)
@@ -48,16 +49,20 @@ def make_sentence(explanation: Explanation, titles: Mapping[str, str] | None = N
 
 
 def _word_wish(attribute: str, explanation: Explanation) -> str:
+    """Words that a wanted value is why; "" where none of the attribute was, or it is another."""
     wanted = explanation.targets.get(attribute, ())
     known = explanation.values.get(attribute)
-    own = known.value.split("|") if known else []
+    if known is None:
+        # Its value is not known, and the model's guess brought it here.
+        given = explanation.target_contributions.get(attribute, 0.0)
+        names = " or ".join(_name_value(attribute, value) for value in wanted)
+        return f"You asked for {names}, and this comes close." if wanted and given > 0 else ""
+    own = known.value.split("|")
     found = [value for value in wanted if value in own]
-    if found:
-        name = _name_value(attribute, found[0])
-        return f"You asked for {name}, and this is {name}."
-    # Where no value is known, the model's guess brought it here.
-    names = " or ".join(_name_value(attribute, value) for value in wanted)
-    return f"You asked for {names or attribute}, and this comes close."
+    if not found:
+        return ""
+    name = _name_value(attribute, found[0])
+    return f"You asked for {name}, and this is {name}."
 
 
 def _word_value(attribute: str, value: str) -> str:

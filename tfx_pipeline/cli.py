@@ -107,6 +107,11 @@ def _report(command: str, error: Exception) -> int:
     if isinstance(error, CommandError):
         print(f"addrl {command}: {error}", file=sys.stderr)
         return error.exit_code
+    from tfx_pipeline.datasets.errors import DataError
+
+    if isinstance(error, DataError):
+        print(f"addrl {command}: {error}", file=sys.stderr)
+        return 1
     # What the libraries of this project raise is written for people too.
     expected = isinstance(error, ValueError | OSError)
     what = str(error) if expected else f"unexpected {type(error).__name__}: {error}"

@@ -21,8 +21,10 @@ class ColumnDrift:
     Attributes:
         table: `items` or `interactions`.
         column: Its name.
-        distance: Jensen-Shannon divergence of its values, then and now: 0 for none, 1 at most.
-        allowed: What the schema allows (`drift_comparator`).
+        distance: Jensen-Shannon divergence of its values, then and now: 0 for none, 1 at most; 1
+            where only one of both has values.
+        allowed: What the schema allows (`drift_comparator`), of the distance and of the change of
+            the share of rows that have a value.
         present_before: Share of the rows that had a value.
         present_now: Share of the rows that have one.
     """
@@ -36,7 +38,22 @@ class ColumnDrift:
 
     @property
     def drifted(self) -> bool:
-        return self.distance > self.allowed
+        return self.distance > self.allowed or self.presence_drifted
+
+    @property
+    def presence_drifted(self) -> bool:
+        return abs(self.present_now - self.present_before) > self.allowed
+
+    def describe(self) -> str:
+        """Word how it differs."""
+        words = []
+        if self.presence_drifted:
+            words.append(
+                f"{self.present_before:.1%} of the rows had a value, now {self.present_now:.1%}"
+            )
+        if self.distance > self.allowed:
+            words.append(f"Jensen-Shannon divergence {self.distance:.3f}")
+        return f"{self.table}.{self.column}: {', '.join(words)}, allowed {self.allowed:g}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,29 +97,31 @@ class Drift:
     """What differs from the data of the model in service.
 
     Attributes:
-        version: That model's version; "" where there is none, or one that does not carry the
-            statistics of its data.
+        version: That model's version; "" where there is none.
         columns: The columns that are compared.
         sizes: The tables.
+        reason: Why nothing was compared; "" where it was.
     """
 
     version: str
     columns: tuple[ColumnDrift, ...] = ()
     sizes: tuple[TableSize, ...] = ()
+    reason: str = ""
 
     def describe(self) -> list[str]:
-        """Word what is beyond what the schema allows, a line each; none where nothing is."""
+        """Word what is beyond what the schema allows, a line each; none where nothing is.
+
+        That there was a model, and its data could not be compared with, is a line too.
+        """
+        if self.reason:
+            return [f"drift not told: {self.reason}"] if self.version else []
         lines = [
             f"{each.table}: {each.before:,} rows -> {each.now:,}, allowed {each.allowed} as many"
             for each in self.sizes
             if each.drifted
         ]
-        lines += [
-            f"{each.table}.{each.column}: Jensen-Shannon divergence {each.distance:.3f}, allowed "
-            f"{each.allowed:g}"
-            for each in sorted(self.columns, key=lambda each: -each.distance)
-            if each.drifted
-        ]
+        columns = sorted(self.columns, key=lambda each: -each.distance)
+        lines += [each.describe() for each in columns if each.drifted]
         return [f"drifted since version {self.version}: {line}" for line in lines]
 
     def to_dict(self) -> dict[str, Any]:
@@ -116,11 +135,13 @@ class Drift:
             data["version"],
             tuple(ColumnDrift(**each) for each in data["columns"]),
             tuple(TableSize(**each) for each in data["sizes"]),
+            data["reason"],
         )
 
 
-# What there is to say without a model in service.
-NOT_COMPARED = Drift("")
+FIRST = Drift("", reason="there was no model in service")
+# Of results and reports from before drift was looked at.
+NOT_LOOKED_AT = Drift("", reason="this was made before drift was looked at")
 
 
 def write_drift(drift: Drift, folder: str | os.PathLike) -> None:

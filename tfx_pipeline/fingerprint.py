@@ -12,7 +12,14 @@ from collections.abc import Iterable
 
 # Libraries whose numbers, graphs and formats end up in what components make.
 _SOURCES = ("*.py", "*.j2")
-LIBRARIES = ("tensorflow", "keras", "tensorflow-transform", "tensorflow-model-analysis", "tfx")
+LIBRARIES = (
+    "tensorflow",
+    "keras",
+    "tensorflow-data-validation",
+    "tensorflow-transform",
+    "tensorflow-model-analysis",
+    "tfx",
+)
 
 
 def compute_fingerprint(paths: Iterable[str | pathlib.Path]) -> str:

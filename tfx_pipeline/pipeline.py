@@ -307,12 +307,12 @@ def _make_drift(data: _Data, resolver):
         interactions=data.statistics["interactions"],
         items_schema=data.schemas["items"],
         interactions_schema=data.schemas["interactions"],
-        model=resolver.outputs["model"],
         pushed_model=resolver.outputs["pushed_model"],
         fingerprint=compute_module_fingerprint(
             "tfx_pipeline.components.drift",
             "tfx_pipeline.components.statistics",
             "tfx_pipeline.drift",
+            "tfx_pipeline.index.about",
         ),
     )
 

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from tfx_pipeline.drift import NOT_COMPARED, Drift
+from tfx_pipeline.drift import NOT_LOOKED_AT, Drift
 
 RESULT_FILE = "result.json"
 # The page about a model, in the folder of its report and in that of the preset's runs.
@@ -97,7 +97,7 @@ class RunResult:
     seconds: float
     log: str
     report: str | None = None
-    drift: Drift = NOT_COMPARED
+    drift: Drift = NOT_LOOKED_AT
 
     @property
     def passed(self) -> bool:
@@ -129,7 +129,7 @@ class RunResult:
                 "verdicts": tuple(Verdict(**verdict) for verdict in data["verdicts"]),
                 "components": tuple(ComponentRun(**run) for run in data["components"]),
                 # Results from before there was drift say nothing of it.
-                "drift": Drift.from_dict(data["drift"]) if "drift" in data else NOT_COMPARED,
+                "drift": Drift.from_dict(data["drift"]) if "drift" in data else NOT_LOOKED_AT,
             }
         )
 

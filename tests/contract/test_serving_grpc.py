@@ -132,9 +132,9 @@ def test_what_steers_a_list_steers_its_reasons(client):
         assert why.score == pytest.approx(item.score)
         assert dict(why.contributions) == pytest.approx(dict(item.contributions))
         assert dict(why.lifts) == pytest.approx(dict(item.lifts))
-        assert why.targets == {"genre": ("Comedy",)}
+        assert why.targets == {"genre": ["Comedy"]}
         given = 1.5 if item.attribute_values["genre"] == "Comedy" else 0.0
-        assert dict(why.target_contributions) == {"year": 0.0, "genre": given}
+        assert dict(why.target_contributions) == {"year": 0.0, "genre": given, "residual": 0.0}
     with pytest.raises(ServingError, match="romance"):
         client.explain("u0", "i3", attribute_targets={"genre": ["romance"]})
 

@@ -130,8 +130,9 @@ def make_module(scale: float = 1.0):
             matches = [tf.cast(hits, tf.float32) for hits, _ in self.match(targets)]
             wanted = tf.minimum(tf.add_n(matches), 1.0)[..., tf.newaxis]
             parts *= 1.0 + wanted * (hold[:, tf.newaxis] - 1.0)
-            gifts = strength[:, tf.newaxis, tf.newaxis] * tf.stack(matches, axis=-1)
-            return parts + tf.pad(gifts, [[0, 0], [0, 0], [0, 1]]), gifts
+            wished = strength[:, tf.newaxis, tf.newaxis] * tf.stack(matches, axis=-1)
+            wished = tf.pad(wished, [[0, 0], [0, 0], [0, 1]])
+            return parts + wished, wished
 
         def rank(
             self, user_id, k, history, exclude, seen, weights, targets, filters, strength, hold
@@ -231,7 +232,7 @@ def make_signatures(module) -> dict:
     ):
         chunks, _ = module.encode_users(user_id, history_ids)
         items, batch = module.find_items(item_id), tf.size(user_id)
-        all_parts, gifts = module.steer(
+        all_parts, wished = module.steer(
             chunks, attribute_weights, attribute_targets, target_strength, hold_weights
         )
         parts = tf.gather(all_parts, items, batch_dims=1)
@@ -241,7 +242,7 @@ def make_signatures(module) -> dict:
             "score": tf.reduce_sum(parts, axis=-1),
             "contributions": parts,
             "target_contributions": tf.gather(
-                tf.broadcast_to(gifts, [batch, len(ITEMS), len(ATTRIBUTES)]), items, batch_dims=1
+                tf.broadcast_to(wished, tf.shape(all_parts)), items, batch_dims=1
             ),
             "modality_weights": tf.tile(weights, [batch, 1, 1]),
             "contribution_names": tf.constant(CHUNKS),

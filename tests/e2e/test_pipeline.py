@@ -56,7 +56,7 @@ def test_first_run_trains_judges_and_pushes(planted_run):
     assert {verdict.gate for verdict in result.verdicts} == GATED
     assert result.passed and result.is_new and result.reason == ""
     assert result.metrics["recall_at_20"] > 0.5
-    assert result.baseline == {} and result.drift.version == ""
+    assert result.baseline == {} and result.drift.reason == "there was no model in service"
     pushed = pathlib.Path(result.pushed)
     assert (pushed / "saved_model.pb").is_file()
     assert (pushed / "assets.extra" / "tf_serving_warmup_requests").is_file()

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tfx_pipeline import cli
-from tfx_pipeline.drift import NOT_COMPARED, ColumnDrift, Drift, TableSize, load_drift
+from tfx_pipeline.drift import FIRST, ColumnDrift, Drift, TableSize, load_drift
 from tfx_pipeline.index.extras import load_extras
 from tfx_pipeline.results import load_last_result
 
@@ -49,6 +49,9 @@ def test_it_is_of_the_last_run_and_its_model(planted_run, page):
         assert f"a wish for a {name}" in page
     assert "REFUSED" not in page and page.count(">passed<") == 3
     assert "You often choose " in page or "and this goes with it." in page
+    # The steered list has reasons of its own; nothing that rounds to nought is a part of one.
+    assert "You asked for " in page
+    assert not re.search(r"[+-]0\.00 ", page)
     sections = re.findall(r'<section id="(\w+)"', page)
     assert re.findall(r'<a href="#(\w+)"', page) == sections
 
@@ -68,7 +71,7 @@ def _make_empty(**parts):
     from tfx_pipeline.report.contents import Contents
 
     empty = {part.name: [] for part in dataclasses.fields(Contents)}
-    return Contents(**{**empty, "drift": NOT_COMPARED, **parts})
+    return Contents(**{**empty, "drift": FIRST, **parts})
 
 
 def test_what_drifted_is_in_a_table_and_said_first():
@@ -86,10 +89,14 @@ def test_what_drifted_is_in_a_table_and_said_first():
     assert "These drifted further than the schema allows" in text
     assert "items.studio: Jensen-Shannon divergence 0.250, allowed 0.1" in text
     assert "98.0&nbsp;%" in text and "1,000" in text
-    assert text.count('class="refused verdict">') == 1
+    # Both its distance and the share of rows that have a value are beyond what is allowed.
+    assert text.count('class="refused verdict">') == text.count('<td class="refused">') == 1
     calm = dataclasses.replace(drift, columns=drift.columns[1:], sizes=())
     assert "Nothing drifted further" in pages.render(_make_empty(drift=calm))
-    assert "no model in service to compare" in pages.render(_make_empty())
+    assert "Nothing to compare the data with: there was no model in service." in pages.render(
+        _make_empty()
+    )
+    assert "The schema compares no column" in pages.render(_make_empty(drift=Drift("17")))
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +241,9 @@ def test_contents_survive_json_and_nothing_else_is_taken(tmp_path):
     assert Contents.from_json(contents.to_json()) == contents
     rows = {"ease": {"recall_at_20": 0.25, "ndcg_at_20": 0.125}, "short": {"recall_at_5": 1.0}}
     assert add_baselines(contents, rows).accuracy[1:] == [("EASE", "0.2500", "0.1250")]
+    old = json.loads(contents.to_json())
+    del old["drift"]
+    assert "before drift" in Contents.from_json(json.dumps(old)).drift.reason
     assert load_contents(tmp_path) is None
     for text in ("{", "{}", '{"people": [1], "verdicts": []}', '{"people": [], "verdicts": []}'):
         (tmp_path / "contents.json").write_text(text)

@@ -460,18 +460,41 @@ class TestExplain:
         wished = np.asarray(outputs["target_contributions"])
         if source != "prior":
             past = np.sum(outputs["evidence_contributions"], axis=1)
-            both = past + np.pad(wished, [(0, 0), (0, 2)])
-            np.testing.assert_allclose(both, outputs["contributions"], atol=1e-5)
+            np.testing.assert_allclose(past + wished, outputs["contributions"], atol=1e-5)
         labels = planted.catalogue.values["genre"].matrix.toarray() > 0
         drama = planted.catalogue.values["genre"].names.index("drama")
         rows = [planted.catalogue.item_ids.index(item) for item in items]
         has = labels[rows]
         if "attribute_targets" not in asked:
             assert not wished.any()
-        else:
+        elif "hold_weights" not in asked:
             # Of items that are known to have it or not; the others get what is likely.
             known = has.any(axis=1)
             np.testing.assert_array_equal((wished[:, 1] != 0)[known], has[known, drama])
+            np.testing.assert_allclose(np.delete(wished, 1, axis=1), 0, atol=1e-5)
+
+    def test_what_holds_a_list_stretches_contributions_about_their_mean(self, planted, recommender):
+        """Of items that have what is wanted; what the wish gives is the strength alone."""
+        user, hold = USERS[3], {"brand": 3.0, "memory": 0.25}
+        items = list(planted.catalogue.item_ids)
+        neutral = recommender.explain([user] * NUM_ITEMS, item_id=items)
+        wished = recommender.explain(
+            [user] * NUM_ITEMS,
+            item_id=items,
+            attribute_targets=[["genre=drama"]] * NUM_ITEMS,
+            target_strength=[2.0] * NUM_ITEMS,
+            hold_weights=hold,
+        )
+        drama = planted.catalogue.values["genre"].names.index("drama")
+        has = planted.catalogue.values["genre"].matrix.toarray()[:, drama] > 0
+        before = np.asarray(neutral["contributions"], np.float64)
+        weights = np.array([hold.get(name, 1.0) for name in CHUNKS])
+        scores, held = before.sum(axis=1), before @ weights
+        scale = scores.std() / held.std()
+        mean = before.mean(axis=0)
+        expected = mean + scale * weights * (before - mean)
+        expected[:, 1] += 2.0 * scores.std()
+        np.testing.assert_allclose(wished["contributions"][has], expected[has], atol=2e-5)
 
     def test_reasons_refuse_what_the_list_refuses(self, recommender):
         for asked, message in (

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from serving.client import Client
-from serving.contract import CONTRACT, SignatureSpec
 from serving.errors import ServingError
 from serving.results import (
     Evidence,
@@ -39,7 +38,7 @@ class FakeClient:
 
     def __init__(self):
         self.asked = []
-        self.signatures = CONTRACT
+        self.explains_wishes = True
 
     def __enter__(self):
         return self
@@ -64,12 +63,12 @@ class FakeClient:
         items.sort(key=lambda item: -item.score)
         return [Recommendations(user, "user", items[:k], 17) for user in users]
 
-    def metadata(self):
-        return self.signatures
-
     def explain(self, user, item, **settings):
         if isinstance(user, list):
             self.asked.append(("explain", user, settings))
+        if not self.explains_wishes and any(settings.values()):
+            raise ServingError("FAILED_PRECONDITION", "the served version is older")
+        if isinstance(user, list):
             return [self.explain(*pair, **settings) for pair in zip(user, item, strict=True)]
         if item not in ITEMS:
             raise ServingError("INVALID_ARGUMENT", f"unknown item. Received: {item!r}")
@@ -344,9 +343,7 @@ def test_reasons_are_asked_for_like_the_list(addrl, client, titles):
 
 
 def test_a_model_without_steered_reasons_says_so(addrl, client, titles):
-    old = client.signatures["explain"]
-    inputs = {name: old.inputs[name] for name in ("user_id", "item_id", "history_ids")}
-    client.signatures = {**client.signatures, "explain": SignatureSpec(inputs, old.outputs)}
+    client.explains_wishes = False
     listed = ["recommend", "planted", "7", "--k", "5", "--why"]
     for words in (listed, ["explain", "planted", "7", "i0"]):
         code, _, err = addrl(*words, "--weight", "year=2")

@@ -8,6 +8,7 @@ from tfx_pipeline.index.about import (
     About,
     Update,
     find_about,
+    find_statistics,
     is_in_service,
     load_about,
     load_titles,
@@ -63,3 +64,15 @@ def test_a_model_serves_by_its_own_version_or_by_one_that_grew_out_of_it(tmp_pat
     (tmp_path / "3").rmdir()
     assert is_in_service(tmp_path / "3")
     assert not is_in_service("") and not is_in_service(tmp_path / "none" / "3")
+
+
+def test_statistics_are_found_by_table_or_not_at_all(tmp_path):
+    assert find_statistics(tmp_path) == {}
+    folder = tmp_path / FOLDER / "statistics"
+    folder.mkdir(parents=True)
+    for table in ("items", "interactions"):
+        (folder / f"{table}.pb").write_bytes(b"")
+    assert find_statistics(tmp_path) == {
+        "interactions": folder / "interactions.pb",
+        "items": folder / "items.pb",
+    }

@@ -63,6 +63,7 @@ def find_changes(tmp_path):
         ("tfx_pipeline.components.report", {"Report"}),
         ("tfx_pipeline.components.drift", {"DataDrift"}),
         ("tfx_pipeline.components.statistics", {"Trainer", "DataDrift"}),
+        ("tfx_pipeline.index.about", {"Trainer", "DataDrift", "Report"}),
         ("tfx_pipeline.modules.addrl_warmup", {"Trainer", "ServabilityGate"}),
         ("tfx_pipeline.modules.addrl_preprocessing", {"Transform"}),
         ("addrl_keras.config", {"Transform"}),
@@ -85,7 +86,9 @@ def test_an_edit_changes_the_parameters_of_whom_it_concerns(
     assert find_changes() == components
 
 
-@pytest.mark.parametrize("library", ["tensorflow", "keras", "tensorflow-transform", "tfx"])
+@pytest.mark.parametrize(
+    "library", ["tensorflow", "keras", "tensorflow-data-validation", "tensorflow-transform", "tfx"]
+)
 def test_an_upgrade_changes_the_parameters_of_all_our_components(
     library, find_changes, monkeypatch
 ):

@@ -10,7 +10,9 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from tfx_pipeline.components.drift import compare, load_statistics
-from tfx_pipeline.drift import ColumnDrift, Drift, TableSize, load_drift, write_drift
+from tfx_pipeline.drift import FIRST, ColumnDrift, Drift, TableSize, load_drift, write_drift
+from tfx_pipeline.index.about import FOLDER
+from tfx_pipeline.results import RunResult
 
 _SCHEMA = text_format.Parse(
     """
@@ -20,7 +22,9 @@ _SCHEMA = text_format.Parse(
     }
     feature {
       name: "price" type: FLOAT
-      drift_comparator { jensen_shannon_divergence { threshold: 0.1 } }
+      drift_comparator {
+        jensen_shannon_divergence { threshold: 0.15 source { type: QUANTILES } }
+      }
     }
     feature { name: "title" type: BYTES }
     dataset_constraints {
@@ -78,16 +82,41 @@ def test_other_shares_other_numbers_and_other_sizes_are_told(before):
         "drifted since version 7: items: 1,000 rows -> 3,000, allowed 0.5 to 2 times as many"
     )
     assert lines[1].startswith("drifted since version 7: items.price: Jensen-Shannon divergence 0.")
-    assert lines[2].endswith("allowed 0.1")
+    assert lines[2].endswith("allowed 0.1") and len(lines) == 3
 
 
-def test_a_column_that_one_has_not_is_not_compared(before):
-    frame = pd.DataFrame({"price": np.arange(10.0)})
-    columns, size = compare(
-        "items", before, tfdv.generate_statistics_from_dataframe(frame), _SCHEMA
-    )
-    assert [each.column for each in columns] == ["price"]
-    assert size.drifted
+def test_one_outlier_and_a_long_tail_drawn_anew_are_no_drift():
+    generator = np.random.default_rng(0)
+
+    def draw(outlier=None):
+        prices = generator.lognormal(3, 1, 3000)
+        if outlier:
+            prices[0] = outlier
+        frame = pd.DataFrame({"genre": ["drama"] * 3000, "price": prices})
+        return tfdv.generate_statistics_from_dataframe(frame)
+
+    first = draw()
+    for other in (draw(), draw(outlier=1e6)):
+        columns, _ = compare("items", first, other, _SCHEMA)
+        assert not Drift("1", tuple(columns)).describe()
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_column_that_only_one_has_has_drifted(before, swap):
+    after = tfdv.generate_statistics_from_dataframe(pd.DataFrame({"price": np.full(1000, 10.0)}))
+    pair = (after, before) if swap else (before, after)
+    columns, _ = compare("items", *pair, _SCHEMA)
+    genre = columns[0]
+    assert (genre.column, genre.distance, genre.drifted) == ("genre", 1.0, True)
+    words = "0.0% of the rows had a value, now 100.0%" if swap else "now 0.0%"
+    assert words in genre.describe()
+
+
+def test_fewer_values_are_told_though_they_are_alike(before):
+    now = _describe({"drama": 0.5, "comedy": 0.5}, (10.0, 1.0), missing=400)
+    (genre, _), _ = compare("items", before, now, _SCHEMA)
+    assert genre.distance < 0.01 and genre.drifted
+    assert "100.0% of the rows had a value, now 60.0%, allowed 0.1" in genre.describe()
 
 
 def test_without_limits_no_size_drifts():
@@ -116,3 +145,77 @@ def test_damaged_statistics_are_named(tmp_path):
     (tmp_path / "items.pb").write_bytes(b"\xff\xff\xff")
     with pytest.raises(ValueError, match=r"Statistics cannot be read.*items\.pb"):
         load_statistics(tmp_path / "items.pb")
+
+
+@pytest.fixture
+def run_component(before, tmp_path):
+    """Run DataDrift over items that are alike and interactions that have doubled and more."""
+    from tfx.types import artifact_utils
+    from tfx.types.standard_artifacts import ExampleStatistics, PushedModel, Schema
+
+    from tfx_pipeline.components.artifacts import DriftReport
+    from tfx_pipeline.components.drift import DataDrift
+    from tfx_pipeline.components.statistics import SPLITS
+
+    more = _describe({"drama": 0.5, "comedy": 0.5}, (10.0, 1.0), count=2500)
+
+    def run(destination):
+        inputs = {}
+        for table, now in (("items", before), ("interactions", more)):
+            statistics, schema = ExampleStatistics(), Schema()
+            statistics.uri, schema.uri = str(tmp_path / table), str(tmp_path / f"{table}_schema")
+            split = SPLITS[table]
+            statistics.split_names = artifact_utils.encode_split_names([split])
+            folder = tmp_path / table / f"Split-{split}"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "FeatureStats.pb").write_bytes(now.SerializeToString())
+            (tmp_path / f"{table}_schema").mkdir(exist_ok=True)
+            text = text_format.MessageToString(_SCHEMA)
+            (tmp_path / f"{table}_schema" / "schema.pbtxt").write_text(text)
+            inputs |= {table: statistics, f"{table}_schema": schema}
+        if destination:
+            inputs["pushed_model"] = PushedModel()
+            inputs["pushed_model"].set_string_custom_property(
+                "pushed_destination", str(destination)
+            )
+        output = DriftReport()
+        output.uri = str(tmp_path / "drift")
+        DataDrift.EXECUTOR_SPEC.executor_class._FUNCTION(**inputs, drift=output, fingerprint="")
+        return load_drift(output.uri)
+
+    return run
+
+
+def test_the_component_compares_with_what_the_model_in_service_carries(
+    run_component, before, tmp_path
+):
+    carried = tmp_path / "serving" / "17" / FOLDER / "statistics"
+    carried.mkdir(parents=True)
+    for table in ("items", "interactions"):
+        (carried / f"{table}.pb").write_bytes(before.SerializeToString())
+    drift = run_component(tmp_path / "serving" / "17")
+    assert (drift.version, drift.reason) == ("17", "")
+    sizes = {each.table: (each.before, each.now, each.drifted) for each in drift.sizes}
+    assert sizes == {"items": (1000, 1000, False), "interactions": (1000, 2500, True)}
+    assert [each.split(": ")[1] for each in drift.describe()] == ["interactions"]
+
+
+def test_what_cannot_be_compared_says_why_and_stops_nothing(run_component, tmp_path):
+    assert run_component(None) == FIRST and FIRST.describe() == []
+    version = tmp_path / "serving" / "17"
+    assert run_component(version).describe() == [
+        "drift not told: version 17 does not carry the statistics of its data, or is not there"
+    ]
+    carried = version / FOLDER / "statistics"
+    carried.mkdir(parents=True)
+    for table in ("items", "interactions"):
+        (carried / f"{table}.pb").write_bytes(b"\xff\xff\xff")
+    (line,) = run_component(version).describe()
+    assert line.startswith("drift not told: Statistics cannot be read. Received: ")
+
+
+def test_results_from_before_there_was_drift_are_read():
+    result = RunResult("p", {}, {}, {}, (), None, (), 1.0, "log")
+    old = {name: value for name, value in result.to_dict().items() if name != "drift"}
+    assert RunResult.from_dict(old).drift.describe() == []
+    assert "before drift" in RunResult.from_dict(old).drift.reason

@@ -5,6 +5,7 @@ import fnmatch
 import pytest
 
 from serving.client import Client, ServingError
+from serving.contract import CONTRACT, SignatureSpec
 
 
 class _ScriptedClient(Client):
@@ -259,3 +260,39 @@ def test_numbers_of_other_libraries_and_tuples_are_taken():
     assert client.asked[-2][1]["k"] == 3
     assert client.asked[-1][1]["history_ids"] == [["i"]]
     assert client.asked[-1][1]["attribute_targets"] is None
+
+
+def test_reasons_of_a_list_are_refused_in_words_where_the_version_has_none(monkeypatch):
+    """TensorFlow Serving itself names only the inputs that it does not know."""
+    refusal = ServingError("INVALID_ARGUMENT", "inputs do not match. Sent extra: {...}")
+
+    def refuse(*_, **__):
+        raise refusal
+
+    old = {name: CONTRACT["explain"].inputs[name] for name in ("user_id", "item_id")}
+    signature = SignatureSpec(old, CONTRACT["explain"].outputs)
+    with Client() as client:
+        monkeypatch.setattr(client, "_predict_weighted", refuse)
+        monkeypatch.setattr(client, "metadata", lambda: {"explain": signature})
+        with pytest.raises(ServingError, match=r"FAILED_PRECONDITION.*is older than reasons"):
+            client.explain("u", "i", attribute_targets={"genre": "Comedy"})
+        # Neutral ones, and a version that has them, get the server's own words.
+        with pytest.raises(ServingError, match="do not match"):
+            client.explain("u", "i")
+        monkeypatch.setattr(client, "metadata", lambda: CONTRACT)
+        with pytest.raises(ServingError, match="do not match"):
+            client.explain("u", "i", target_strength=2.0)
+
+
+def test_values_that_can_be_read_once_reach_both_the_request_and_the_answer(monkeypatch):
+    asked = {}
+
+    def predict(signature, given, *_):
+        asked.update(given)
+        raise ServingError("UNAVAILABLE", "enough")
+
+    with Client() as client:
+        monkeypatch.setattr(client, "_predict_weighted", predict)
+        with pytest.raises(ServingError, match="enough"):
+            client.explain("u", "i", attribute_targets={"genre": iter(["Comedy"])})
+    assert asked["attribute_targets"] == [["genre=Comedy"]]

@@ -8,12 +8,12 @@ from serving.sentences import make_sentence
 OFTEN = ItemValue("Divided", "Divided", 0.5, 0.25)
 
 
-def _explain(lifts=None, values=None, evidence=None, targets=None, given=None, parts=None):
+def _explain(lifts=None, values=None, evidence=None, targets=None, added=None, parts=None):
     parts = parts or {"section": 1.0, "price": 0.5}
     lifts = lifts or {"section": 0.5, "price": 0.25}
     past = [Evidence("i1", 1.5, parts)] if evidence is None else evidence
     return Explanation(
-        "u", "i", 1.5, parts, lifts, values or {}, {}, past, 1, targets or {}, given or {}
+        "u", "i", 1.5, parts, lifts, values or {}, {}, past, 1, targets or {}, added or {}
     )
 
 
@@ -38,26 +38,37 @@ def _explain(lifts=None, values=None, evidence=None, targets=None, given=None, p
             _explain(evidence=[Evidence("i1", -1.0, {"section": -0.5, "price": -0.5})]),
             "Little of what you chose speaks for this.",
         ),
-        # A wish is the reason where most of the contribution is its gift, history or none.
+        # A wish is the reason where the item has what was wanted, history or none.
         (
             _explain(
                 values={"section": ItemValue("Kids|Divided", "Kids", 0.5, 0.25)},
-                targets={"section": ("Ladies", "Divided")},
-                given={"section": 0.75, "price": 0.0},
+                targets={"section": ["Ladies", "Divided"]},
             ),
             "You asked for Divided, and this is Divided.",
         ),
         (
-            _explain(evidence=[], targets={"section": ("Divided",)}, given={"section": 0.75}),
-            "You asked for Divided, and this comes close.",
+            _explain(evidence=[], values={"section": OFTEN}, targets={"section": ["Divided"]}),
+            "You asked for Divided, and this is Divided.",
+        ),
+        # Of another value it is none, and of a value that is not known only where it counted.
+        (
+            _explain(values={"section": OFTEN}, targets={"section": ["Kids"]}),
+            "You often choose Divided, and this is Divided.",
         ),
         (
+            _explain(evidence=[], targets={"section": ["Divided"]}, added={"section": 0.25}),
+            "You asked for Divided, and this comes close.",
+        ),
+        (_explain(evidence=[], targets={"section": ["Divided"]}), "Many choose this."),
+        # Nor where all of it speaks against the item.
+        (
             _explain(
+                lifts={"section": -0.1, "price": -0.2},
                 values={"section": OFTEN},
-                targets={"section": ("Divided",)},
-                given={"section": 0.25},
+                targets={"section": ["Divided"]},
+                added={"section": 0.02},
             ),
-            "You often choose Divided, and this is Divided.",
+            "You chose i1, and this goes with it.",
         ),
     ],
 )

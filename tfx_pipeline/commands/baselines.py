@@ -52,7 +52,8 @@ def load_baselines(
         See `addrl_keras.baselines.evaluate_baselines`.
 
     Raises:
-        CommandError: There are no canonical tables, or a baseline needs the content of the items
+        DataError: There are no canonical tables.
+        CommandError: A baseline needs the content of the items
             and no version is pushed.
     """
     names = tuple(names)
@@ -78,10 +79,6 @@ def _measure(
     names: Sequence[str],
     report: Callable[[str], None],
 ) -> dict[str, Any]:
-    if not any((place.data / "items").glob("*.parquet")):
-        raise CommandError(
-            f"{place.data / 'items'} holds no table. Write it with `addrl run {place.preset}`."
-        )
     items = load_table(place.data, "items")
     order = np.argsort(np.array(items["item_id"], dtype=object))
     item_ids = tuple(items["item_id"][i] for i in order)

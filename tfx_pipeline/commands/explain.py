@@ -38,11 +38,9 @@ def run(options: argparse.Namespace) -> int:
     with asking.connect(options) as client:
         settings = steering.make_settings(options, client)
         asking.validate_history(options, client, options.history)
-        if not steering.can_explain(options, client, settings):
-            settings = {}
         try:
-            answer = client.explain(
-                options.user, options.item, history_ids=options.history, **settings
+            answer = steering.explain(
+                options, client, options.user, options.item, options.history, settings
             )
         except ServingError:
             steering.explain_refusal(options, {"--want": options.want})

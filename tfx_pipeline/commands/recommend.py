@@ -91,8 +91,7 @@ def run(options: argparse.Namespace) -> int:
             raise
         reasons: Reasons = {}
         if options.why:
-            like_list = settings if steering.can_explain(options, client, settings) else {}
-            reasons = explain_lists(client, answers, {**like_list, "history_ids": options.history})
+            reasons = explain_lists(options, client, answers, settings)
     answered = {each.model_version for each in (*answers, *reasons.values())}
     asking.warn_of_other_versions(options, answered)
     if options.csv:
@@ -147,13 +146,16 @@ def ask(client: Any, users: Sequence[str], k: int, settings: Mapping[str, Any]) 
 Reasons = Mapping[tuple[str, str], Any]
 
 
-def explain_lists(client: Any, answers: Sequence[Any], settings: Mapping[str, Any]) -> Reasons:
+def explain_lists(
+    options: argparse.Namespace, client: Any, answers: Sequence[Any], settings: Mapping[str, Any]
+) -> Reasons:
     """Explains every item of every list with the settings that it has, by user and item."""
     reasons = {}
     for answer in answers:
         items = [item.item_id for item in answer.items]
         if items:
-            found = client.explain([answer.user_id] * len(items), items, **settings)
+            users = [answer.user_id] * len(items)
+            found = steering.explain(options, client, users, items, options.history, settings)
             reasons |= {(answer.user_id, each.item_id): each for each in found}
     return reasons
 

@@ -119,18 +119,37 @@ def explain_refusal(
         asking.validate_values(option, pairs, values)
 
 
-def can_explain(options: argparse.Namespace, client: Any, settings: Mapping[str, Any]) -> bool:
-    """Tells whether the served model explains what was asked for; warns where it is too old."""
-    if not any(settings.values()):
-        return True
-    signature = client.metadata().get("explain")
-    if signature is None or "attribute_weights" in signature.inputs:
-        return True
+def explain(
+    options: argparse.Namespace,
+    client: Any,
+    users: Any,
+    items: Any,
+    history: Sequence[str] | None,
+    settings: Mapping[str, Any],
+) -> Any:
+    """Asks for explanations like the list; of a model too old for that, neutral ones, and warns.
+
+    Args:
+        options: With `command`.
+        client: Who to ask.
+        users: As `Client.explain` takes them, like `items`.
+        items: Likewise.
+        history: What was given; None where the option was not.
+        settings: What `make_settings` made.
+    """
+    from serving.errors import ServingError
+
+    try:
+        return client.explain(users, items, history_ids=history, **settings)
+    except ServingError as error:
+        if error.code != "FAILED_PRECONDITION" or not any(settings.values()):
+            raise
+        found = client.explain(users, items, history_ids=history)
     asking.warn(
         options.command,
         "the model is older than reasons with weights and wishes, so they are those without.",
     )
-    return False
+    return found
 
 
 def _load_hold_weights(

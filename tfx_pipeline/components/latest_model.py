@@ -34,7 +34,8 @@ class LatestPushedModelStrategy(resolver.ResolverStrategy):
     since cannot be sliced by it.
 
     The resolver takes `model` (all models), `pushed_model` (all pushes) and `candidate` (the
-    model of this run), and returns at most one `model`.
+    model of this run), and returns at most one `model`; and the newest `pushed_model` in service,
+    whether its model can be compared or not: the data can be.
     """
 
     def resolve_artifacts(
@@ -63,6 +64,7 @@ class LatestPushedModelStrategy(resolver.ResolverStrategy):
         mine = next((push for push in pushes if _get_model_id(push) in own), None)
         keep_withdrawn = mine is not None and not _is_served(mine)
         needed = load_evaluation_signatures(candidates[0].uri) if candidates else {}
+        in_service: list[Artifact] = []
         for push in pushes:
             model = models[_get_model_id(push)]
             if model.id in own:
@@ -70,13 +72,14 @@ class LatestPushedModelStrategy(resolver.ResolverStrategy):
             if not (keep_withdrawn or _is_served(push)):
                 _logger.info("no baseline: %s, its version was withdrawn", model.uri)
                 continue
+            in_service = in_service or [push]
             missing = find_missing(needed, load_evaluation_signatures(model.uri))
             if missing:
                 _logger.warning("no baseline: %s, it lacks %s", model.uri, ", ".join(missing))
                 continue
-            return {MODEL: [model], PUSHED: [push], CANDIDATE: candidates}
+            return {MODEL: [model], PUSHED: in_service, CANDIDATE: candidates}
         _logger.warning("There is no pushed model to compare with: only lower bounds decide.")
-        return {MODEL: [], PUSHED: [], CANDIDATE: candidates}
+        return {MODEL: [], PUSHED: in_service, CANDIDATE: candidates}
 
 
 def load_evaluation_signatures(uri: str) -> Signatures:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import scipy.sparse
-
-from addrl_keras.catalogue import Interactions, make_interactions, make_test_matrix
 from tfx_pipeline.datasets.errors import DataError
 from tfx_pipeline.datasets.splits import AUXILIARY, SPLITS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import scipy.sparse
+
+    from addrl_keras.catalogue import Interactions
 
 
 def load_table(
@@ -37,7 +39,8 @@ def load_table(
 
     files = sorted((data / name).glob("*.parquet"))
     if not files:
-        raise DataError(f"{data / name} holds no table. Write it with `addrl run`.")
+        preset = data.parent.name  # The layout of `tfx_pipeline.workspace`.
+        raise DataError(f"{data / name} holds no table. Write it with `addrl run {preset}`.")
     table: dict[str, list[Any]] = {}
     for file in files:
         for column, values in pq.read_table(file, columns=columns).to_pydict().items():
@@ -58,6 +61,8 @@ def load_interactions(
     Users that occur in test alone have no history and do not count, by the protocol; nor do items
     outside the catalogue. `components/evaluation_rows.py` has the same rule.
     """
+    from addrl_keras.catalogue import make_interactions, make_test_matrix
+
     train, validation, test = (_load_pairs(data, split) for split in SPLITS)
     has_auxiliary = any((data / "interactions" / AUXILIARY).glob("*.parquet"))
     auxiliary = _load_pairs(data, AUXILIARY) if has_auxiliary else None
@@ -78,7 +83,7 @@ def load_titles(data: pathlib.Path) -> Mapping[str, str]:
         table = load_table(data, "items", ["item_id", "title"])
         pairs = zip(table["item_id"], table["title"], strict=True)
         return {str(item): title for item, title in pairs if title}
-    except (pa.ArrowException, DataError, KeyError, OSError):
+    except (pa.ArrowException, KeyError, OSError, ValueError):
         return {}
 
 
@@ -95,5 +100,7 @@ def load_photos(data: pathlib.Path, column: str) -> dict[str, str]:
 
 
 def _load_pairs(data: pathlib.Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    import numpy as np
+
     table = load_table(data, f"interactions/{split}", ["user_id", "item_id"])
     return np.array(table["user_id"], object), np.array(table["item_id"], object)

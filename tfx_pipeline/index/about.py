@@ -17,6 +17,9 @@ from tfx_pipeline.datasets.errors import DataError
 FOLDER = os.path.join("assets.extra", "addrl")
 # In that folder, the fitted model.
 FIT = "fit"
+# Likewise the statistics of what it was trained on, a file a table.
+STATISTICS = "statistics"
+STATISTICS_SUFFIX = ".pb"
 FORMAT = 1
 
 _FILE = "about.json"
@@ -141,6 +144,20 @@ def find_about(export: str | os.PathLike) -> About | None:
         return load_about(export)
     except DataError:
         return None
+
+
+def find_statistics(export: str | os.PathLike) -> dict[str, pathlib.Path]:
+    """Find the statistics of what a version was trained on.
+
+    Args:
+        export: Folder of the SavedModel.
+
+    Returns:
+        The file of each table (`DatasetFeatureStatisticsList`); nothing where the version carries
+        none.
+    """
+    files = pathlib.Path(export, FOLDER, STATISTICS).glob(f"*{STATISTICS_SUFFIX}")
+    return {file.stem: file for file in sorted(files)}
 
 
 def write_titles(titles: Mapping[str, str], export: str | os.PathLike) -> None:

@@ -22,7 +22,10 @@ from addrl_keras.training import FitResult
 from tfx_pipeline.index.about import (
     FIT,
     FOLDER,
+    STATISTICS,
+    STATISTICS_SUFFIX,
     About,
+    find_statistics,
     load_about,
     load_titles,
     make_error,
@@ -31,8 +34,6 @@ from tfx_pipeline.index.about import (
 )
 
 _TRANSFORM = "transform"
-_STATISTICS = "statistics"
-_SUFFIX = ".pb"
 # What reading JSON, archives and arrays that are not as they were written brings.
 _DAMAGES = (OSError, EOFError, ValueError, LookupError, TypeError, zipfile.BadZipFile, zlib.error)
 
@@ -69,8 +70,8 @@ def write_extras(extras: Extras, export: str | os.PathLike) -> None:
     write_fit_result(extras.result, folder / FIT)
     shutil.copytree(extras.transform, folder / _TRANSFORM, dirs_exist_ok=True)
     for table, file in extras.statistics.items():
-        (folder / _STATISTICS).mkdir(exist_ok=True)
-        shutil.copyfile(file, folder / _STATISTICS / f"{table}{_SUFFIX}")
+        (folder / STATISTICS).mkdir(exist_ok=True)
+        shutil.copyfile(file, folder / STATISTICS / f"{table}{STATISTICS_SUFFIX}")
     write_titles(extras.titles, export)
     write_about(extras.about, export)
 
@@ -95,16 +96,3 @@ def load_extras(export: str | os.PathLike) -> Extras:
         raise make_error(folder / FIT, error) from error
     statistics = find_statistics(export)
     return Extras(fitted, about, folder / _TRANSFORM, load_titles(export), statistics)
-
-
-def find_statistics(export: str | os.PathLike) -> dict[str, pathlib.Path]:
-    """Find the statistics of what a version was trained on.
-
-    Args:
-        export: Folder of the SavedModel.
-
-    Returns:
-        The file of each table; nothing where the version carries none.
-    """
-    files = pathlib.Path(export, FOLDER, _STATISTICS).glob(f"*{_SUFFIX}")
-    return {file.stem: file for file in sorted(files)}

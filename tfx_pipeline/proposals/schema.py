@@ -7,7 +7,9 @@ _TYPES = {"floats": "FLOAT", "int64s": "INT", "string": "BYTES", "strings": "BYT
 # How much fewer values than today there may be before the gate stops a run.
 _SLACK = 0.8
 # How far a column may be from what the model in service was trained on before a run tells it.
-_DRIFT = "  drift_comparator { jensen_shannon_divergence { threshold: 0.1 } }\n"
+_DRIFT = "  drift_comparator {{ jensen_shannon_divergence {{ threshold: {threshold} }} }}\n"
+# Of numbers in quantiles: in bins of equal width one outlier would put all others into one bin.
+_OF_VALUES, _OF_NUMBERS = "0.1", "0.15 source { type: QUANTILES }"
 _SIZES = (
     "# Fewer or more rows than this, in proportion to those that the model in service was trained "
     "on, are told.\ndataset_constraints {\n  num_examples_drift_comparator { "
@@ -35,7 +37,8 @@ def render_items_schema(proposal: Proposal) -> str:
     # Values of a short list can drift; texts, photos and ids are all different.
     compared = {each.column for each in (*proposal.attributes, *proposal.others)}
     for name, kind in proposal.options.columns.items():
-        drift = _DRIFT if name in compared else ""
+        threshold = _OF_VALUES if _TYPES.get(kind, "FLOAT") == "BYTES" else _OF_NUMBERS
+        drift = _DRIFT.format(threshold=threshold) if name in compared else ""
         aggregate = proposal.options.aggregates.get(name)
         if aggregate and aggregate.function == "count":
             domain = "  int_domain { min: 0 }\n"

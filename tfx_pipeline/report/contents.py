@@ -15,7 +15,7 @@ from addrl_keras.control import Served, sweep
 from addrl_keras.metrics import ranking
 from addrl_keras.probing import compute_floor, compute_majorities, get_chunks, get_labels, probe_all
 from addrl_keras.training import FitResult
-from tfx_pipeline.drift import Drift
+from tfx_pipeline.drift import NOT_LOOKED_AT, Drift
 from tfx_pipeline.report import figures
 from tfx_pipeline.report.people import Person, Shown, make_people
 from tfx_pipeline.results import Verdict
@@ -97,7 +97,7 @@ class Contents:
                 for person in found["people"]
             ]
             verdicts = [Verdict(**verdict) for verdict in found["verdicts"]]
-            drift = Drift.from_dict(found["drift"])
+            drift = Drift.from_dict(found["drift"]) if "drift" in found else NOT_LOOKED_AT
             return cls(**{**found, "people": people, "verdicts": verdicts, "drift": drift})
         except (LookupError, TypeError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from error
