@@ -69,6 +69,7 @@ bench-control: bootstrap ## What a wish does to a list, beside re-ranking (DATA=
 bench-disentanglement: bootstrap ## What chunks tell of attributes (DATA=dir of hm and amazon_toys); an hour
 	$(RUN_HM_AND_TOYS)
 	@$(VENV)/python -m benchmarks.disentanglement hm toys
+	@$(VENV)/python -m benchmarks.chunk_maps hm
 	@$(VENV)/python -m benchmarks.render
 
 bench-encoders: bootstrap ## Compare the encoders with their references, and time them (needs DATA=dir of hm)
