@@ -456,4 +456,5 @@ class Recommender(tf.Module):
 
 def _bound(values: Tensor, message: str) -> Tensor:
     """Returns values that are numbers within `_LARGEST`; NaN compares false."""
-    return require(tf.reduce_all(tf.abs(values) <= _LARGEST), message, values, values)
+    fits = tf.abs(values) <= _LARGEST
+    return require(tf.reduce_all(fits), message, tf.boolean_mask(values, ~fits), values)

@@ -32,7 +32,7 @@ def make_sentence(explanation: Explanation, titles: Mapping[str, str] | None = N
         if wish:
             return wish
     if not explanation.evidence:
-        return "Many choose this."
+        return "Many choose this." if explanation.lifts[strongest] > 0 else "Few choose this."
     value = explanation.values.get(strongest)
     if (
         explanation.lifts[strongest] > 0

@@ -124,6 +124,16 @@ class Drift:
         lines += [each.describe() for each in columns if each.drifted]
         return [f"drifted since version {self.version}: {line}" for line in lines]
 
+    def summarize(self) -> list[str]:
+        """Word what is beyond, or that nothing is; nothing where there was nothing to compare."""
+        lines = self.describe()
+        if lines or self.reason:
+            return lines
+        return [
+            f"nothing drifted since version {self.version}: {len(self.sizes)} tables, "
+            f"{len(self.columns)} columns compared"
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able dictionary from which `from_dict` makes an equal one."""
         return dataclasses.asdict(self)

@@ -81,7 +81,7 @@ class FakeClient:
         evidence = [Evidence(f"i{number}", 1.2 - number / 10, parts) for number in range(1, 8)]
         targets, given = settings.get("attribute_targets") or {}, {}
         if "genre" in targets:
-            lifts, given = {**lifts, "genre": 1.0}, {"year": 0.0, "genre": 1.25}
+            lifts, given = {**lifts, "genre": 1.0}, {"year": -0.5, "genre": 1.25}
         return Explanation(
             user, item, 1.75, parts, lifts, values, weights, evidence, 17, targets, given
         )
@@ -339,6 +339,7 @@ def test_reasons_are_asked_for_like_the_list(addrl, client, titles):
     code, out, err = addrl("explain", "planted", "7", "i0", *steered)
     assert (code, err) == (0, "")
     assert "because genre Drama was asked for: +1.250" in _squeeze(out)
+    assert "because what is not wanted is held: -0.500" in _squeeze(out)
     assert "You asked for Drama, and this is Drama." in _squeeze(out)
 
 

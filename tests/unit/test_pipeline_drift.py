@@ -59,7 +59,10 @@ def test_what_is_alike_has_not_drifted(before):
     columns, size = compare("items", before, before, _SCHEMA)
     assert [each.column for each in columns] == ["genre", "price"]
     assert all(each.distance == pytest.approx(0.0, abs=1e-6) for each in columns)
-    assert Drift("1", tuple(columns), (size,)).describe() == []
+    drift = Drift("1", tuple(columns), (size,))
+    assert drift.describe() == []
+    assert drift.summarize() == ["nothing drifted since version 1: 1 tables, 2 columns compared"]
+    assert FIRST.summarize() == []
 
 
 def test_other_shares_other_numbers_and_other_sizes_are_told(before):
@@ -143,7 +146,10 @@ def test_it_survives_being_written(tmp_path):
 
 def test_damaged_statistics_are_named(tmp_path):
     (tmp_path / "items.pb").write_bytes(b"\xff\xff\xff")
-    with pytest.raises(ValueError, match=r"Statistics cannot be read.*items\.pb"):
+    with pytest.raises(ValueError, match=r"Statistics cannot be read.*items\.pb.*next version"):
+        load_statistics(tmp_path / "items.pb")
+    (tmp_path / "items.pb").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"must be of one dataset.*items\.pb with 0"):
         load_statistics(tmp_path / "items.pb")
 
 

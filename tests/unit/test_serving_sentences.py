@@ -21,6 +21,10 @@ def _explain(lifts=None, values=None, evidence=None, targets=None, added=None, p
     ("explanation", "sentence"),
     [
         (_explain(values={"section": OFTEN}), "You often choose Divided, and this is Divided."),
+        (
+            _explain(evidence=[], lifts={"section": -0.1, "price": 0.0}),
+            "Few choose this.",
+        ),
         # A value that the history has no oftener than the catalogue is no reason.
         (
             _explain(values={"section": ItemValue("Divided", "Divided", 0.25, 0.25)}),

@@ -61,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
 
 # Past items that are shown, of all that JSON has.
 _SHOWN = 5
+# Less is printed as nought.
+_LEAST = 0.0005
 
 
 def _print(answer: Any, titles: Mapping[str, str]) -> None:
@@ -92,6 +94,11 @@ def _print(answer: Any, titles: Mapping[str, str]) -> None:
     for name, values in answer.targets.items():
         given = answer.target_contributions.get(name, 0.0)
         console.print(f"because {name} {' or '.join(values)} was asked for: {given:+.3f}")
+    rest = sum(
+        value for name, value in answer.target_contributions.items() if name not in answer.targets
+    )
+    if abs(rest) >= _LEAST:
+        console.print(f"because what is not wanted is held: {rest:+.3f}")
     if not answer.evidence:
         console.print("No past item argues for it.")
     for evidence in answer.evidence[:_SHOWN]:

@@ -145,7 +145,7 @@ def _print_report(config: Any, place: workspace.Workspace, result: Any, found: A
     cached = sum(component.cached for component in result.components)
     time = tables.format_seconds(result.seconds)
     console.print(f"{len(result.components)} components in {time}, {cached} from the cache")
-    for line in (*result.drift.describe(), *describe_updates(place, result)):
+    for line in (*result.drift.summarize(), *describe_updates(place, result)):
         console.print(line)
     if not result.passed:
         console.print(f"not pushed: {result.reason}")

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
             "metrics": result.metrics,
             "passed": result.passed,
             "pushed": result.pushed,
-            "drift": result.drift.describe(),
+            "drift": result.drift.to_dict(),
         },
     }
     if options.json:
@@ -83,6 +83,7 @@ def load_statuses(options: argparse.Namespace) -> list[Any] | None:
 
 def _print(document: dict[str, Any], place: workspace.Workspace) -> None:
     from tfx_pipeline import tables
+    from tfx_pipeline.drift import Drift
 
     console = tables.make_console()
     states = document["server"]
@@ -116,7 +117,7 @@ def _print(document: dict[str, Any], place: workspace.Workspace) -> None:
         )
         verdict = "accepted" if last["passed"] else "refused"
         console.print(f"last finished run: {verdict}, {figures}")
-        for line in last["drift"]:
+        for line in Drift.from_dict(last["drift"]).summarize():
             console.print(line)
 
 

@@ -25,6 +25,7 @@ from tfx_pipeline.index.about import find_statistics
 _SCHEMA_FILE = "schema.pbtxt"
 _JENSEN_SHANNON = anomalies_pb2.DriftSkewInfo.Measurement.JENSEN_SHANNON_DIVERGENCE
 _COMPARATOR = "jensen_shannon_divergence"
+_REMEDY = "Nothing is to be done: the next version carries statistics of its own."
 _logger = logging.getLogger(__name__)
 
 Statistics = statistics_pb2.DatasetFeatureStatisticsList
@@ -79,9 +80,17 @@ def load_statistics(path: str | os.PathLike) -> Statistics:
         ValueError: The file is damaged.
     """
     try:
-        return Statistics.FromString(pathlib.Path(path).read_bytes())
+        found = Statistics.FromString(pathlib.Path(path).read_bytes())
     except (OSError, message.DecodeError) as error:
-        raise ValueError(f"Statistics cannot be read. Received: {path} ({error})") from error
+        raise ValueError(
+            f"Statistics cannot be read. Received: {path} ({error}). {_REMEDY}"
+        ) from error
+    if len(found.datasets) != 1:
+        raise ValueError(
+            f"Statistics must be of one dataset. Received: {path} with {len(found.datasets)}. "
+            f"{_REMEDY}"
+        )
+    return found
 
 
 def _get_shares(statistics: Statistics) -> dict[str, float]:
