@@ -57,7 +57,9 @@ def make_systems(preset: str, data: Data) -> dict[str, System]:
     for name in BASELINES:
         systems[name] = _make_baseline(data, name)
     for name, (config, catalogue) in ablations.make_ablations(data).items():
-        variant = _make_own(data, config, catalogue)
+        # What holds a list under a wish is chosen after the fit, and does not touch neutral lists.
+        training = dataclasses.replace(config.training, hold_users=0)
+        variant = _make_own(data, dataclasses.replace(config, training=training), catalogue)
         systems[name] = dataclasses.replace(variant, is_variant=True)
     return systems
 

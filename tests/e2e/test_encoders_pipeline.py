@@ -140,10 +140,12 @@ def test_photos_texts_and_vectors_reach_the_served_model(go, place):
 def ask(explain, item_id):
     import tensorflow as tf
 
-    inputs = {"user_id": tf.constant(["u00000"]), "item_id": tf.constant([item_id])}
-    if "history_ids" in explain.structured_input_signature[1]:
-        inputs["history_ids"] = tf.fill((1, 1), "")
-    return explain(**inputs)
+    from addrl_keras.signatures import make_neutral_inputs
+
+    # Called as a function a signature has no defaults.
+    num_chunks = explain.structured_input_signature[1]["attribute_weights"].shape[1]
+    neutral = make_neutral_inputs(num_chunks, NUM_ITEMS, 1.0)["explain"]
+    return explain(user_id=tf.constant(["u00000"]), item_id=tf.constant([item_id]), **neutral)
 
 
 def test_a_second_run_takes_all_from_the_cache(go, place):
