@@ -86,7 +86,7 @@ class _Wish:
         boost = tf.gather(self.boost, indices, batch_dims=1)
         return self._add_boost(-level, self.strength[..., None] * boost)
 
-    def add_averages(self, weighted: Tensor) -> Tensor:
+    def compute_averages(self, weighted: Tensor) -> Tensor:
         """Averages the contributions over the catalogue, `[batch, num_chunks]`.
 
         Args:
@@ -226,7 +226,7 @@ class Scorer(tf.Module):
         return _Wish(wished, chance, scale * steering.hold - 1.0, means, strength, boost)
 
     def _average_wished(self, user: UserState, steering: Steering, wished: _Wish) -> Tensor:
-        return wished.add_averages(self._average(user, steering.weights, wished.chance))
+        return wished.compute_averages(self._average(user, steering.weights, wished.chance))
 
     def compute_parts(self, user: UserState) -> list[Tensor]:
         """Splits the score of every item, with neutral settings.

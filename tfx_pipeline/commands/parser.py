@@ -53,6 +53,19 @@ def add_preset(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_repeatable(add: Any, option: str, kind: Any, metavar: str, text: str) -> None:
+    """Adds an option that may be given several times; without it there is an empty list.
+
+    Args:
+        add: A parser, or a group of one.
+        option: Its name.
+        kind: What turns a word into a value.
+        metavar: How the help names the value.
+        text: What the help says.
+    """
+    add.add_argument(option, type=kind, action="append", default=[], metavar=metavar, help=text)
+
+
 def add_address(parser: argparse.ArgumentParser) -> None:
     """Adds where the server is."""
     parser.add_argument(

@@ -31,13 +31,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     add.add_argument("--users-file", metavar="FILE", help="more users, one a line; - for the input")
     add.add_argument("--k", type=parser.positive_int, default=10, help="length (default: 10)")
     steering.add_options(add)
-    add.add_argument(
-        "--filter",
-        type=parser.name_value,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="only items with this value",
+    parser.add_repeatable(
+        add, "--filter", parser.name_value, "NAME=VALUE", "only items with this value"
     )
     add.add_argument(
         "--history", type=parser.id_list, metavar="ID,ID", help="take these items as the history"

@@ -13,21 +13,11 @@ from tfx_pipeline.commands.errors import USAGE, CommandError
 
 def add_options(add: argparse.ArgumentParser) -> None:
     """Adds `--weight`, `--want`, `--strength`, `--hold` and `--no-hold`."""
-    add.add_argument(
-        "--weight",
-        type=parser.name_weight,
-        action="append",
-        default=[],
-        metavar="NAME=NUMBER",
-        help="weigh an attribute; 1 is neutral",
+    parser.add_repeatable(
+        add, "--weight", parser.name_weight, "NAME=NUMBER", "weigh an attribute; 1 is neutral"
     )
-    add.add_argument(
-        "--want",
-        type=parser.name_value,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="push up items with this value",
+    parser.add_repeatable(
+        add, "--want", parser.name_value, "NAME=VALUE", "push up items with this value"
     )
     add.add_argument(
         "--strength",
@@ -37,13 +27,12 @@ def add_options(add: argparse.ArgumentParser) -> None:
         "(default: the model's own)",
     )
     hold = add.add_mutually_exclusive_group()
-    hold.add_argument(
+    parser.add_repeatable(
+        hold,
         "--hold",
-        type=parser.name_weight,
-        action="append",
-        default=[],
-        metavar="NAME=NUMBER",
-        help="with --want: weigh NAME like this among what is wanted, to keep the rest of the "
+        parser.name_weight,
+        "NAME=NUMBER",
+        "with --want: weigh NAME like this among what is wanted, to keep the rest of the "
         "list (default: what was best on validation)",
     )
     hold.add_argument(
