@@ -26,11 +26,12 @@ from addrl_keras.config import Config
 from addrl_keras.probing import get_labels
 from benchmarks.fitted import Data, load_data, make_parser
 from benchmarks.provenance import ROOT, load_result, make_provenance, write_result
-from tfx_pipeline.report.figures import scatter_values
+from tfx_pipeline.report.figures import place_in_plane, scatter_values
 
 POINTS = 1000
 NEAREST = 10
-_COLOURS = 48
+# Of t-SNE; and colours of the picture.
+_PASSES, _COLOURS = 500, 48
 SYSTEMS = ("untrained", "rotated", "default")
 
 
@@ -66,15 +67,6 @@ def make_vectors(data: Data) -> dict[str, dict[str, np.ndarray]]:
 def _get_query(config: Config, data: Data) -> np.ndarray:
     model = fit(config, data.catalogue, data.interactions).model
     return np.asarray(model.user_tower.query)
-
-
-def draw_in_plane(vectors: np.ndarray) -> np.ndarray:
-    """Brings vectors `[num_points, width]` to the plane, by their directions; `[num_points, 2]`."""
-    from sklearn.manifold import TSNE
-
-    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    plane = TSNE(init="random", random_state=0, max_iter=500)
-    return np.asarray(plane.fit_transform(vectors / lengths))
 
 
 def compute_purity(points: np.ndarray, labels: np.ndarray, nearest: int = NEAREST) -> float:
@@ -116,7 +108,7 @@ def measure(preset: str, data: Data) -> dict[str, Any]:
         shares = np.bincount(values[rows]) / len(rows)
         purity["chance"][name] = round(float((shares**2).sum()), 4)
         for row, system in enumerate(SYSTEMS):
-            points = draw_in_plane(vectors[system][name][rows])
+            points = place_in_plane(vectors[system][name][rows], _PASSES)
             found = compute_purity(points, values[rows])
             purity[system][name] = round(found, 4)
             scatter_values(axes[row, column], points, values[rows])

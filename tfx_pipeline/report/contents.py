@@ -295,8 +295,6 @@ def _draw_control(served: Served, test: scipy.sparse.csr_matrix) -> list[tuple[s
 
 def _draw_maps(result: FitResult) -> list[str]:
     """Draws items in the plane by what having them says of a user's taste in each attribute."""
-    from sklearn.manifold import TSNE
-
     labels = get_labels(result.model.config, result.catalogue)
     query = result.model.user_tower.query.numpy()
     ends = np.cumsum(result.model.chunk_dims)[:-1]
@@ -307,8 +305,7 @@ def _draw_maps(result: FitResult) -> list[str]:
         rows = np.sort(rows[np.argsort(-taken[rows], kind="stable")[:_POINTS]])
         if len(rows) < 40:
             continue
-        vectors = part[rows] / np.maximum(np.linalg.norm(part[rows], axis=1, keepdims=True), 1e-9)
-        points = TSNE(init="random", random_state=0, max_iter=400).fit_transform(vectors)
+        points = figures.place_in_plane(part[rows], max_iter=400)
         title = f"items by their {name} chunk"
         names = result.catalogue.values[name].names
         drawn.append(figures.draw_map(points, labels[name][rows], names, title))

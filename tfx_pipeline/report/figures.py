@@ -123,6 +123,23 @@ def draw_map(points: np.ndarray, labels: np.ndarray, names: Sequence[str], title
     return _to_png(figure)
 
 
+def place_in_plane(vectors: np.ndarray, max_iter: int) -> np.ndarray:
+    """Places vectors in the plane by their directions, by t-SNE, the same every time.
+
+    Args:
+        vectors: Float `[num_points, width]`.
+        max_iter: Passes over them.
+
+    Returns:
+        Float `[num_points, 2]`.
+    """
+    from sklearn.manifold import TSNE
+
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    plane = TSNE(init="random", random_state=0, max_iter=max_iter)
+    return np.asarray(plane.fit_transform(vectors / lengths))
+
+
 def scatter_values(
     axes: Any, points: np.ndarray, labels: np.ndarray, names: Sequence[str] | None = None
 ) -> None:
