@@ -92,11 +92,13 @@ class Lines(keras.callbacks.Callback):
     Args:
         phase: Name of the phase.
         progress: Called with the line.
+        sources: Callbacks with a `history` of figures, whose newest are said too. They must come
+            before this one in the list of callbacks.
     """
 
-    def __init__(self, phase: str, progress: Progress) -> None:
+    def __init__(self, phase: str, progress: Progress, sources: Iterable[Any] = ()) -> None:
         super().__init__()
-        self._phase, self._progress = phase, progress
+        self._phase, self._progress, self._sources = phase, progress, tuple(sources)
         self._started = 0.0
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -104,9 +106,17 @@ class Lines(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._progress(
-            f"{self._phase}: epoch {epoch + 1} of {self.params['epochs']}, {word_terms(logs)}, "
+            f"{self._phase}: epoch {epoch + 1} of {self.params['epochs']}, "
+            f"{word_terms({**(logs or {}), **_take_newest(self._sources)})}, "
             f"{word_time_left(self._started, epoch + 1, self.params['epochs'])}"
         )
+
+
+def _take_newest(sources: Iterable[Any]) -> dict[str, float]:
+    newest: dict[str, float] = {}
+    for source in sources:
+        newest |= {name: values[-1] for name, values in source.history.items() if values}
+    return newest
 
 
 def word_terms(logs: Any) -> str:
@@ -139,8 +149,7 @@ class TensorBoardScalars(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         figures = {name: float(value) for name, value in (logs or {}).items()}
-        for source in self._sources:
-            figures |= {name: values[-1] for name, values in source.history.items() if values}
+        figures |= _take_newest(self._sources)
         rate = getattr(self.model.optimizer, "learning_rate", None)
         if rate is not None:
             figures["learning_rate"] = float(rate)

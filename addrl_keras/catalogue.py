@@ -282,6 +282,13 @@ def take_rows(features: Features, rows: np.ndarray | slice) -> np.ndarray:
     return np.asarray(part if isinstance(part, np.ndarray) else part.toarray(), np.float32)
 
 
+def has_any(features: Features) -> np.ndarray:
+    """Tells which rows of sparse or dense features are not all zeros, bool `[num_items]`."""
+    if isinstance(features, np.ndarray):
+        return np.any(features != 0, axis=1)
+    return np.diff(features.indptr) > 0
+
+
 def compute_similarity(rows: Features, columns: Features) -> np.ndarray:
     """Computes the cosines between two sets of items, 0 where either has a row of zeros.
 

@@ -356,8 +356,12 @@ class TrainingConfig:
     """How the model is fitted.
 
     Args:
-        content_epochs: Passes over the items that train the content side (modality chunks, fusion,
-            heads) alone.
+        content_epochs: Largest number of passes over the items that train the content side
+            (modality chunks, fusion, heads) alone; the best one on the items held out is kept.
+        content_held_out: Share of the items with content and known values on which that pass is
+            chosen; 0, or a share of fewer than 50 items, trains on all, for all passes.
+        content_patience: Passes without a better prediction of the values held out after which the
+            training of the content side stops.
         epochs: Largest number of passes over the users; the best one on validation is kept, the
             start counts as one.
         batch_size: Users per step.
@@ -374,11 +378,14 @@ class TrainingConfig:
             recipe, looks at validation, one every five epochs.
         negatives: Of the paper's recipe: items drawn for each interaction, of which the hardest
             counts.
-        refit: Fit again on train + validation, for the number of epochs found on validation.
+        refit: Fit again on train + validation, for the number of epochs found on validation; the
+            content side on all items, for the number found on those held out.
         seed: Of every generator.
     """
 
-    content_epochs: int = 10
+    content_epochs: int = 16
+    content_held_out: float = 0.1
+    content_patience: int = 3
     epochs: int = 10
     batch_size: int = 256
     item_batch_size: int = 256
@@ -395,6 +402,12 @@ class TrainingConfig:
     def validate(self) -> None:
         """Raises `ValueError` that names the field, the value received and what is allowed."""
         _validate_range("training", "content_epochs", self.content_epochs, 0)
+        _validate_range("training", "content_patience", self.content_patience, 1)
+        if not 0.0 <= self.content_held_out < 1.0:
+            raise ValueError(
+                "training.content_held_out must be a share from 0 to less than 1. "
+                f"Received: {self.content_held_out!r}"
+            )
         _validate_range("training", "epochs", self.epochs, 0)
         _validate_range("training", "batch_size", self.batch_size, 1)
         _validate_range("training", "item_batch_size", self.item_batch_size, 1)

@@ -10,8 +10,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from addrl_keras.calibration import HeldOutValues
 from addrl_keras.callbacks import FiniteLosses, Lines, Progress, TensorBoardScalars
-from addrl_keras.catalogue import Catalogue, Features, take_rows
+from addrl_keras.catalogue import Catalogue, Features, has_any, take_rows
 from addrl_keras.config import Config
 from addrl_keras.layers.chunking import ChunkedProjection
 from addrl_keras.layers.fusion import FusionAttention
@@ -19,6 +20,11 @@ from addrl_keras.layers.heads import ChunkClassifier, ValueHeads
 from addrl_keras.losses import disentangle
 
 Tensor = Any
+# Of the projections' first weights. What rare features are given at random is no evidence.
+_INITIAL_SCALE = 0.01
+_TINY = 1e-12
+# Fewer would choose an epoch by chance; of more than enough, the logits would fill the memory.
+FEWEST_HELD_OUT, _MOST_HELD_OUT = 50, 5000
 
 
 class ContentTower(keras.Model):
@@ -26,6 +32,9 @@ class ContentTower(keras.Model):
 
     Per modality a chunked projection; an attention fuses the modalities per chunk; a head per
     attribute predicts its value. Trained by the paper's three terms, weighted by `config.losses`.
+
+    Other than in the paper, a modality's chunk keeps its length when it is fused, and starts near
+    zero: at length 1, features that were rare in training would count as much as the best known.
 
     Args:
         config: The model's configuration; it must have at least one content modality.
@@ -36,9 +45,10 @@ class ContentTower(keras.Model):
             modality.
 
     Returns:
-        Dict with `logits` (list of `[batch, num_values_k]`), `weights` `[batch, num_chunks,
-        num_modalities]`, `chunks` `[batch, num_modalities, num_chunks, chunk_dim]` and `present`
-        `[batch, num_modalities]`.
+        Dict with `logits` (list of `[batch, num_values_k]`), over the attribute's temperature;
+        `weights` `[batch, num_chunks, num_modalities]`, how much of the fused chunk is which
+        modality's (attention times length; they add up to 1, or are 0 without content); `chunks`
+        `[batch, num_modalities, num_chunks, chunk_dim]`; and `present` `[batch, num_modalities]`.
     """
 
     def __init__(self, config: Config, num_values: Sequence[int], **kwargs: Any) -> None:
@@ -52,7 +62,11 @@ class ContentTower(keras.Model):
         seed = config.training.seed
         self.projections = [
             ChunkedProjection(
-                num_chunks, config.model.chunk_dim, seed=seed, name=f"{modality.name}_chunks"
+                num_chunks,
+                config.model.chunk_dim,
+                _INITIAL_SCALE,
+                seed,
+                name=f"{modality.name}_chunks",
             )
             for modality in config.content_modalities
         ]
@@ -60,8 +74,16 @@ class ContentTower(keras.Model):
             ChunkClassifier(num_chunks, seed=seed, name=f"{modality.name}_classifier")
             for modality in config.content_modalities
         ]
-        self.fusion = FusionAttention(config.model.fusion, seed=seed, name="fusion")
+        self.fusion = FusionAttention(
+            config.model.fusion, normalize=False, seed=seed, name="fusion"
+        )
         self.heads = ValueHeads(num_values, seed=seed, name="value_heads")
+        self.temperatures = self.add_weight(
+            name="temperatures",
+            shape=(len(config.attributes),),
+            initializer="ones",
+            trainable=False,
+        )
         self.trackers = {
             name: keras.metrics.Mean(name=name) for name in ("intra", "inter", "value", "loss")
         }
@@ -82,9 +104,11 @@ class ContentTower(keras.Model):
             [layer(x) for layer, x in zip(self.projections, features, strict=True)], axis=1
         )
         fused, weights = self.fusion(chunks, present)
+        lengths = ops.swapaxes(ops.norm(chunks, axis=-1), 1, 2)
+        parts = weights * lengths
         return {
-            "logits": self.heads(fused),
-            "weights": weights,
+            "logits": [logits / self.temperatures[k] for k, logits in enumerate(self.heads(fused))],
+            "weights": parts / ops.maximum(ops.sum(parts, axis=-1, keepdims=True), _TINY),
             "chunks": chunks,
             "present": present,
         }
@@ -132,19 +156,28 @@ class ContentTower(keras.Model):
 
 
 class ItemBatches(keras.utils.PyDataset):
-    """Shuffled batches of items, features and label distributions; one is dense at a time."""
+    """Shuffled batches of items, features and label distributions; one is dense at a time.
+
+    Args:
+        features: Float `[num_items, dim_m]` per content modality.
+        labels: Float `[num_items, num_values_k]` per attribute.
+        items: Int `[num_used]`, the items that are in it.
+        batch_size: Items in a batch.
+        seed: Of the order.
+    """
 
     def __init__(
         self,
         features: Sequence[Features],
         labels: Sequence[np.ndarray],
+        items: np.ndarray,
         batch_size: int,
         seed: int,
     ) -> None:
         super().__init__()
         self._features, self._labels, self._batch_size = features, labels, batch_size
         self._generator = np.random.default_rng(seed)
-        self._order = self._generator.permutation(labels[0].shape[0])
+        self._order = self._generator.permutation(items)
 
     def __len__(self) -> int:
         return -(-len(self._order) // self._batch_size)
@@ -198,6 +231,10 @@ def fit_content_tower(
 ) -> tuple[ContentTower | None, Mapping]:
     """Trains the content tower on the items whose values are known.
 
+    A share of them is held out, and the epoch that tells their values apart best is kept
+    (`addrl_keras.calibration`): what the tower is for are items whose values nobody has told. With
+    `training.refit` it is then trained on all of them for as many epochs.
+
     Args:
         config: What to train.
         catalogue: The items.
@@ -213,16 +250,55 @@ def fit_content_tower(
         return None, {}
     labels = [catalogue.values[name].distribution().toarray() for name in config.attribute_names]
     features = [catalogue.features[modality.name] for modality in config.content_modalities]
-    tower = make_content_tower(config, catalogue)
-    tower.compile(optimizer=keras.optimizers.Adam(training.content_learning_rate))
-    batches = ItemBatches(features, labels, training.item_batch_size, training.seed)
-    rate = training.content_learning_rate
-    guard = FiniteLosses("content", f"lower training.content_learning_rate, now {rate}")
-    callbacks = [guard, Lines("content", progress)]
-    if log_dir is not None:
-        callbacks.append(TensorBoardScalars(os.path.join(log_dir, "content")))
-    history = tower.fit(batches, epochs=training.content_epochs, verbose=0, callbacks=callbacks)
-    return tower, history.history
+    everything = np.arange(catalogue.num_items)
+    held_out = _hold_out(config, features, labels)
+
+    def train(
+        phase: str, items: np.ndarray, epochs: int, keeper: HeldOutValues | None = None
+    ) -> tuple[ContentTower, dict[str, list[float]]]:
+        tower = make_content_tower(config, catalogue)
+        tower.compile(optimizer=keras.optimizers.Adam(training.content_learning_rate))
+        batches = ItemBatches(features, labels, items, training.item_batch_size, training.seed)
+        rate = training.content_learning_rate
+        sources = (keeper,) if keeper else ()
+        callbacks: list[keras.callbacks.Callback] = [
+            FiniteLosses(phase, f"lower training.content_learning_rate, now {rate}"),
+            *sources,
+            Lines(phase, progress, sources),
+        ]
+        if log_dir is not None:
+            callbacks.append(TensorBoardScalars(os.path.join(log_dir, phase), sources))
+        # The batches are shuffled, from a seed of their own.
+        history = tower.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
+        return tower, {**history.history, **(keeper.history if keeper else {})}
+
+    if not len(held_out):
+        return train("content", everything, training.content_epochs)
+    keeper = HeldOutValues(
+        [take_rows(part, held_out) for part in features],
+        [part[held_out] for part in labels],
+        training.content_patience,
+    )
+    rest = np.setdiff1d(everything, held_out)
+    tower, history = train("content", rest, training.content_epochs, keeper)
+    if training.refit:
+        temperatures = tower.temperatures
+        tower, _ = train("content refit", everything, keeper.best_epoch)
+        tower.temperatures.assign(temperatures)
+    return tower, history
+
+
+def _hold_out(
+    config: Config, features: Sequence[Features], labels: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Chooses items with content and values to choose the epoch on; none where few would be."""
+    has_content = np.any([has_any(part) for part in features], axis=0)
+    has_value = np.any([part.any(axis=1) for part in labels], axis=0)
+    usable = np.flatnonzero(has_content & has_value)
+    count = min(_MOST_HELD_OUT, int(config.training.content_held_out * len(usable)))
+    if count < FEWEST_HELD_OUT or not config.losses.value:
+        return usable[:0]
+    return np.sort(np.random.default_rng(config.training.seed).choice(usable, count, False))
 
 
 def make_content_tower(config: Config, catalogue: Catalogue) -> ContentTower:

@@ -9,7 +9,7 @@ import json
 import os
 from typing import Any
 
-FORMAT = 3
+FORMAT = 4
 ARRAYS, STATE = "arrays.npz", "state.json"
 
 

@@ -26,7 +26,7 @@ import scipy.linalg
 import scipy.sparse
 
 from addrl_keras import closed_form
-from addrl_keras.catalogue import Catalogue, Features, compute_similarity
+from addrl_keras.catalogue import Catalogue, Features, compute_similarity, has_any
 from addrl_keras.config import Config, NewItemsConfig
 from addrl_keras.model import AdDrl
 from addrl_keras.teacher import get_evidence
@@ -161,7 +161,7 @@ def group_by_evidence(
         (weight, _center(get_evidence(catalogue, name), old))
         for name, weight in get_evidence_weights(config)
     ]
-    present = np.array([_has_any(rows)[new] for _, rows in evidence]).T.reshape(len(new), -1)
+    present = np.array([has_any(rows)[new] for _, rows in evidence]).T.reshape(len(new), -1)
     for pattern in np.unique(present, axis=0):
         shared = [part for part, is_there in zip(evidence, pattern, strict=True) if is_there]
         if shared:
@@ -220,21 +220,15 @@ def compute_kernel(
     return (total / np.float32(scale)) ** power if scale else total
 
 
-def _has_any(features: Features) -> np.ndarray:
-    if isinstance(features, np.ndarray):
-        return np.any(features != 0, axis=1)
-    return np.diff(features.indptr) > 0
-
-
 def _center(features: Features, old: np.ndarray) -> Features:
     """Takes the mean of the old items off dense vectors; what all items share tells nothing."""
     if scipy.sparse.issparse(features):
         return scipy.sparse.csr_matrix(features)
-    has_any = _has_any(features)
-    base = old[has_any[old]]
+    present = has_any(features)
+    base = old[present[old]]
     if not len(base):
         return features
-    return np.where(has_any[:, None], features - features[base].mean(axis=0), 0.0)
+    return np.where(present[:, None], features - features[base].mean(axis=0), 0.0)
 
 
 def compute_weights(

@@ -20,6 +20,8 @@ class ChunkedProjection(keras.layers.Layer):
     Args:
         num_chunks: Number of chunks, attributes plus residual.
         chunk_dim: Width of a chunk.
+        initial_scale: Factor of the kernel's initial values. The nearer to 0, the less a feature
+            says that no item had in training.
         seed: Seed of the kernel's initial values; None for other values every time.
 
     Call arguments:
@@ -30,7 +32,7 @@ class ChunkedProjection(keras.layers.Layer):
         Float `[batch, num_chunks, chunk_dim]`.
 
     Raises:
-        ValueError: `num_chunks` or `chunk_dim` is not positive.
+        ValueError: `num_chunks`, `chunk_dim` or `initial_scale` is not positive.
 
     Example:
         >>> ChunkedProjection(num_chunks=3, chunk_dim=4)(keras.ops.ones((2, 5))).shape
@@ -41,7 +43,12 @@ class ChunkedProjection(keras.layers.Layer):
     """
 
     def __init__(
-        self, num_chunks: int, chunk_dim: int, seed: int | None = None, **kwargs: Any
+        self,
+        num_chunks: int,
+        chunk_dim: int,
+        initial_scale: float = 1.0,
+        seed: int | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if num_chunks < 1 or chunk_dim < 1:
@@ -49,15 +56,20 @@ class ChunkedProjection(keras.layers.Layer):
                 "num_chunks and chunk_dim must be at least 1. "
                 f"Received: num_chunks={num_chunks}, chunk_dim={chunk_dim}"
             )
+        if initial_scale <= 0:
+            raise ValueError(f"initial_scale must be more than 0. Received: {initial_scale!r}")
         self.num_chunks = num_chunks
         self.chunk_dim = chunk_dim
+        self.initial_scale = initial_scale
         self.seed = seed
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.kernel = self.add_weight(
             name="kernel",
             shape=(input_shape[-1], self.num_chunks * self.chunk_dim),
-            initializer=keras.initializers.GlorotUniform(seed=self.seed),
+            initializer=keras.initializers.VarianceScaling(
+                self.initial_scale**2, "fan_avg", "uniform", seed=self.seed
+            ),
         )
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -72,5 +84,6 @@ class ChunkedProjection(keras.layers.Layer):
             **super().get_config(),
             "num_chunks": self.num_chunks,
             "chunk_dim": self.chunk_dim,
+            "initial_scale": self.initial_scale,
             "seed": self.seed,
         }

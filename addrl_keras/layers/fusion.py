@@ -17,11 +17,13 @@ class FusionAttention(keras.layers.Layer):
 
     `w^k = softmax_m(MLP(normalise(sum_m x_m^k)))`, `y^k = sum_m w_m^k normalise(x_m^k)`, with the
     softmax over the modalities that the item has. There is one softmax (the authors' code applies
-    two, which confines every weight).
+    two, which confines every weight). With `normalize=False` it is `y^k = sum_m w_m^k x_m^k`: a
+    modality that says little of an item, as its features were rare in training, adds little.
 
     Args:
         mode: `attention`, or `uniform` for equal weights over the modalities present.
         hidden_dim: Width of the MLP (linear, tanh, linear).
+        normalize: Whether a modality's chunk has length 1 in the sum.
         seed: Seed of the MLP's initial values; None for other values every time. Its last kernel
             starts at zero, so that all modalities weigh alike at first.
 
@@ -42,13 +44,19 @@ class FusionAttention(keras.layers.Layer):
     """
 
     def __init__(
-        self, mode: str = "attention", hidden_dim: int = 32, seed: int | None = None, **kwargs: Any
+        self,
+        mode: str = "attention",
+        hidden_dim: int = 32,
+        normalize: bool = True,
+        seed: int | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if mode not in ("attention", "uniform"):
             raise ValueError(f"mode must be 'attention' or 'uniform'. Received: {mode!r}")
         self.mode = mode
         self.hidden_dim = hidden_dim
+        self.normalize = normalize
         self.seed = seed
 
     def build(self, chunks_shape: tuple[int | None, ...], present_shape: Any = None) -> None:
@@ -72,8 +80,8 @@ class FusionAttention(keras.layers.Layer):
         # Over a single modality Keras would warn that a softmax has nothing to choose.
         alone = logits.shape[-1] == 1
         weights = (ops.ones_like(logits) if alone else ops.softmax(logits, axis=-1)) * mask
-        fused = ops.einsum("bkm,bmkd->bkd", weights, ops.normalize(chunks, axis=-1, order=2))
-        return fused, weights
+        parts = ops.normalize(chunks, axis=-1, order=2) if self.normalize else chunks
+        return ops.einsum("bkm,bmkd->bkd", weights, parts), weights
 
     def _logits(self, chunks: Tensor) -> Tensor:
         if self.mode == "uniform":
@@ -91,5 +99,6 @@ class FusionAttention(keras.layers.Layer):
             **super().get_config(),
             "mode": self.mode,
             "hidden_dim": self.hidden_dim,
+            "normalize": self.normalize,
             "seed": self.seed,
         }

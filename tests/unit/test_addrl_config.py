@@ -112,6 +112,8 @@ BAD_PARTS = [
     (TrainingConfig(batch_size=0), "training.batch_size .*Received: 0"),
     (TrainingConfig(patience=0), "training.patience .*Received: 0"),
     (TrainingConfig(learning_rate=float("nan")), "training.learning_rate .*Received: nan"),
+    (TrainingConfig(content_held_out=1.0), r"content_held_out .*Received: 1.0"),
+    (TrainingConfig(content_patience=0), r"content_patience .*Received: 0"),
     (TrainingConfig(keep_share=(0.9, 0.5)), r"keep_share .*Received: \(0.9, 0.5\)"),
     (TrainingConfig(keep_share=(0.5, 1.0)), r"keep_share .*Received: \(0.5, 1.0\)"),
 ]

@@ -27,7 +27,7 @@ def labels(planted):
 
 @pytest.fixture(scope="module")
 def trained(planted):
-    return fit_content_tower(make_config(), planted.catalogue)
+    return fit_content_tower(make_config(training={"content_epochs": 40}), planted.catalogue)
 
 
 def test_outputs_have_the_documented_shapes(features):
@@ -57,8 +57,52 @@ def test_losses_fall_and_are_recorded_for_every_epoch(trained):
     _, history = trained
     assert set(history) == {"intra", "inter", "value", "loss"}
     for values in history.values():
-        assert len(values) == 20
+        assert len(values) == 40
     assert history["loss"][-1] < 0.5 * history["loss"][0]
+
+
+@pytest.fixture
+def few_are_enough(monkeypatch):
+    monkeypatch.setattr("addrl_keras.content.FEWEST_HELD_OUT", 10)
+
+
+def test_training_stops_and_goes_back_when_held_out_values_get_no_clearer(planted, few_are_enough):
+    training = {"content_held_out": 0.4, "content_patience": 1, "refit": False}
+    config = make_config(training={**training, "content_epochs": 60})
+    tower, history = fit_content_tower(config, planted.catalogue)
+    held_out = history["held_out"]
+    best = int(np.argmin(held_out)) + 1
+    assert (len(held_out), best < 59) == (best + 1, True)
+    shorter = make_config(training={**training, "content_epochs": best})
+    again, _ = fit_content_tower(shorter, planted.catalogue)
+    for weight, same in zip(tower.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, same, atol=1e-5)
+
+
+def test_the_refit_trains_on_all_items_for_the_chosen_number_of_epochs(planted, few_are_enough):
+    lines = []
+    training = {"content_held_out": 0.4, "content_patience": 1}
+    tower, history = fit_content_tower(
+        make_config(training=training), planted.catalogue, lines.append
+    )
+    best = int(np.argmin(history["held_out"])) + 1
+    assert lines[-1].startswith(f"content refit: epoch {best} of {best}, ")
+    assert "held_out" in lines[0]
+    training = {"content_held_out": 0.0, "content_epochs": best}
+    whole, _ = fit_content_tower(make_config(training=training), planted.catalogue)
+    for weight, same in zip(tower.trainable_weights, whole.trainable_weights, strict=True):
+        np.testing.assert_allclose(weight, same, atol=1e-5)
+
+
+def test_nothing_is_held_out_where_nothing_is_asked_for_or_values_are_not_learnt(
+    planted, few_are_enough
+):
+    for changes in ({"training": {"content_held_out": 0.0}}, {"losses": {"value": 0.0}}):
+        config = make_config(**changes)
+        tower, history = fit_content_tower(config, planted.catalogue)
+        assert set(history) == {"intra", "inter", "value", "loss"}
+        assert len(history["loss"]) == config.training.content_epochs
+        np.testing.assert_array_equal(np.asarray(tower.temperatures), 1.0)
 
 
 def test_known_values_stay_and_missing_ones_are_predicted(planted, trained, labels):
@@ -174,7 +218,7 @@ def test_a_diverging_phase_stops_with_its_name(planted):
 def test_batches_hold_every_item_once_and_are_reshuffled(planted, labels):
     features = [planted.catalogue.features["title"]]
     rows = [np.eye(NUM_ITEMS, dtype=np.float32)]
-    batches = ItemBatches(features, rows, batch_size=16, seed=0)
+    batches = ItemBatches(features, rows, np.arange(NUM_ITEMS), batch_size=16, seed=0)
     assert len(batches) == 3
 
     def order():
@@ -185,5 +229,5 @@ def test_batches_hold_every_item_once_and_are_reshuffled(planted, labels):
     batches.on_epoch_end()
     assert sorted(order()) == list(range(NUM_ITEMS))
     assert (order() != first).any()
-    again = ItemBatches(features, rows, batch_size=16, seed=0)
+    again = ItemBatches(features, rows, np.arange(NUM_ITEMS), batch_size=16, seed=0)
     np.testing.assert_array_equal(again[0][0][0], features[0][first[:16]].toarray())

@@ -46,6 +46,13 @@ class TestChunkedProjection:
     def test_huge_features_stay_finite(self):
         assert np.isfinite(ChunkedProjection(2, 3)(1e15 * self.features)).all()
 
+    def test_the_initial_scale_is_a_factor_of_the_kernel(self):
+        layers = [ChunkedProjection(2, 3, initial_scale=scale, seed=1) for scale in (1.0, 0.01)]
+        chunks = [np.asarray(layer(self.features)) for layer in layers]
+        np.testing.assert_allclose(chunks[1], 0.01 * chunks[0], rtol=1e-5)
+        with pytest.raises(ValueError, match=r"initial_scale .*Received: 0"):
+            ChunkedProjection(2, 3, initial_scale=0)
+
     @pytest.mark.parametrize(("chunks", "dim"), [(0, 4), (3, 0)])
     def test_an_empty_shape_is_refused(self, chunks, dim):
         with pytest.raises(ValueError, match=f"num_chunks={chunks}, chunk_dim={dim}"):
@@ -80,6 +87,11 @@ class TestFusionAttention:
         unit = self.chunks / np.linalg.norm(self.chunks, axis=-1, keepdims=True)
         expected = np.einsum("bkm,bmkd->bkd", weights, unit)
         np.testing.assert_allclose(fused, expected, atol=1e-5)
+
+    def test_without_normalising_a_chunk_counts_by_its_length(self):
+        layer = FusionAttention("uniform", normalize=False)
+        fused, _ = layer(self.chunks[:1], self.present[:1])
+        np.testing.assert_allclose(fused[0], self.chunks[0].mean(axis=0), atol=1e-6)
 
     def test_one_softmax_lets_a_single_modality_take_all(self):
         layer = self._layer()

@@ -1,6 +1,14 @@
 """The preset `toys`: Amazon Toys and Games, with the split that the literature reports on."""
 
-from addrl_keras.config import Attribute, Config, Modality, ModelConfig, StartConfig, TrainingConfig
+from addrl_keras.config import (
+    Attribute,
+    Config,
+    LossConfig,
+    Modality,
+    ModelConfig,
+    StartConfig,
+    TrainingConfig,
+)
 from tfx_pipeline.configs import GateConfig, PipelineConfig
 
 
@@ -29,6 +37,8 @@ def toys() -> PipelineConfig:
             spectral_rank=256,
         ),
         model=ModelConfig(residual_dim=256, memory_size=256),
+        # As for `hm`: the heads alone read more of content.
+        losses=LossConfig(intra=0.0, inter=0.0),
         # The closed form as it stands, as for `hm`.
         training=TrainingConfig(epochs=0),
     )
