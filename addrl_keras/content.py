@@ -200,8 +200,8 @@ def compute_distributions(
     there is no content either, or the value heads were not trained, the row is zero.
 
     Returns:
-        `(distributions, modality_weights)`: a list of float32 `[num_items, num_values_k]`, and the
-        attention of each attribute chunk, float32 `[num_items, num_attributes,
+        `(distributions, modality_weights)`: a list of float32 `[num_items, num_values_k]`, and how
+        much of each attribute chunk is which modality's, float32 `[num_items, num_attributes,
         num_content_modalities]`.
     """
     known = [catalogue.values[name].distribution().toarray() for name in config.attribute_names]

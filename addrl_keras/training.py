@@ -39,7 +39,7 @@ class FitResult:
         model: The fitted towers.
         catalogue: The items, in the order of the model's item index.
         interactions: The known interactions, which are the stored histories of the served model.
-        modality_weights: Attention over the modalities of every item and chunk,
+        modality_weights: How much of every item's chunk is which modality's,
             float32 `[num_items, num_chunks, num_modalities]`.
         hold_weights: For each attribute of which a value is wanted, the weights of all chunks that
             keep the rest of a list (`addrl_keras.hold`), float32 `[num_attributes, num_chunks]`.
@@ -283,7 +283,7 @@ def _train(
 
 
 def make_modality_weights(config: Config, attention: np.ndarray) -> np.ndarray:
-    """Attention by attribute chunk; the residual and the memory come from the id alone.
+    """Shares by attribute chunk; the residual and the memory come from the id alone.
 
     Args:
         config: The model's configuration.
