@@ -47,11 +47,11 @@ def attach_items(result: FitResult, new: Catalogue) -> FitResult:
         _widen(result.interactions.train, both.num_items),
         _widen(result.interactions.validation, both.num_items),
     )
-    distributions, attention = compute_distributions(config, new, result.content)
+    distributions, shares = compute_distributions(config, new, result.content)
     model = _enlarge(result, both, distributions)
     added = np.arange(result.catalogue.num_items, both.num_items)
     place_new_items(model, both, _widen(result.fitted_on, both.num_items), added)
-    weights = np.concatenate([result.modality_weights, make_modality_weights(config, attention)])
+    weights = np.concatenate([result.modality_weights, make_modality_weights(config, shares)])
     return dataclasses.replace(
         result, model=model, catalogue=both, interactions=interactions, modality_weights=weights
     )

@@ -16,86 +16,126 @@ Reference:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import scipy.optimize
 import scipy.special
-from keras import ops
-
-from addrl_keras.callbacks import Keeper
 
 # Of the logarithm of a temperature.
 _BOUNDS = (-3.0, 3.0)
-# Labels below which a temperature would be chance.
-_FEWEST = 20
+# Labels below which a temperature, and what an attribute says of an epoch, would be chance.
+FEWEST_LABELS = 20
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Fits the temperature at which `softmax(logits / T)` predicts the labels best.
 
+    `T` minimises `sum_i CE(label_i, softmax(logits_i / T)) + log(T)^2 / 2`: the second term, a
+    standard normal prior, keeps it finite where all labels are told right.
+
     Args:
         logits: Float `[num_items, num_values]`.
-        labels: Float `[num_items, num_values]`, rows that add up to 1; a row of zeros counts for
-            nothing.
+        labels: Float `[num_items, num_values]`, rows that add up to 1.
 
     Returns:
-        `(temperature, cross_entropy)`, the second averaged over the items with a label. Of fewer
-        than 20 labels the temperature is 1, and of none the cross-entropy 0.
-    """
-    known = labels.any(axis=1)
-    if not known.any():
-        return 1.0, 0.0
-    logits, labels = logits[known].astype(np.float64), labels[known]
+        `(temperature, cross_entropy)`, the second averaged over the items.
 
-    def compute_loss(log_temperature: float) -> float:
+    Raises:
+        ValueError: There are no labels, or the shapes differ.
+        FloatingPointError: The logits are not finite.
+
+    Example:
+        >>> logits = np.tile([4.0, 0.0], (100, 1))  # as sure of 73 right ones as of 27 wrong ones
+        >>> round(fit_temperature(logits, np.repeat(np.eye(2), [73, 27], axis=0))[0], 1)
+        4.0
+    """
+    if logits.shape != labels.shape or not len(labels):
+        raise ValueError(
+            "A temperature needs logits and labels of the same items and values, and one item or "
+            f"more. Received: shapes {logits.shape} and {labels.shape}"
+        )
+    if not np.isfinite(logits).all():
+        raise FloatingPointError("A temperature needs finite logits.")
+    logits = logits.astype(np.float64)
+
+    def compute_cross_entropy(log_temperature: float) -> float:
         log_probability = scipy.special.log_softmax(logits / np.exp(log_temperature), axis=1)
         return float(-np.sum(labels * log_probability) / len(labels))
 
-    if len(labels) < _FEWEST:
-        return 1.0, compute_loss(0.0)
-    found = scipy.optimize.minimize_scalar(compute_loss, bounds=_BOUNDS, method="bounded")
-    return float(np.exp(found.x)), float(found.fun)
+    found = scipy.optimize.minimize_scalar(
+        lambda x: compute_cross_entropy(x) + x**2 / (2 * len(labels)),
+        bounds=_BOUNDS,
+        method="bounded",
+    )
+    return float(np.exp(found.x)), compute_cross_entropy(found.x)
 
 
-class HeldOutValues(Keeper):
+class HeldOutValues(keras.callbacks.Callback):
     """Keeps the epoch that tells values of held-out items apart best, and calibrates it.
 
-    `history` holds `held_out`, the cross-entropy at the best temperatures, summed over the
-    attributes, of every epoch; `best_epoch` is the number of the one that is kept, from 1.
+    Attributes with fewer than 20 labels have no say, and keep a temperature of 1. Where all have as
+    few, the last epoch is kept.
 
     Args:
-        features: Float `[num_held_out, dim_m]`, one per content modality.
-        labels: Float `[num_held_out, num_values_k]`, one per attribute.
+        predict: Of a model the logits of the held-out items, `[num_held_out, num_values_k]` for
+            each attribute. The model has a weight `temperatures` `[num_attributes]`, which divides
+            them.
+        labels: Float `[num_held_out, num_values_k]` for each attribute; a row of zeros is an item
+            whose value is not known.
         patience: Epochs without a better figure after which training stops.
+
+    Attributes:
+        best_epoch: The number of the epoch that is kept, from 1; 0 before the first.
+        history: As `held_out` the cross-entropy at the best temperatures, summed over the
+            attributes, of every epoch.
+
+    Raises:
+        FloatingPointError: A logit is not finite; the message names the epoch.
     """
 
     def __init__(
-        self, features: Sequence[np.ndarray], labels: Sequence[np.ndarray], patience: int
+        self,
+        predict: Callable[[Any], Sequence[np.ndarray]],
+        labels: Sequence[np.ndarray],
+        patience: int,
     ) -> None:
         super().__init__()
-        self._features, self._labels, self._patience = features, labels, patience
-        self._best: tuple[float, list[np.ndarray], list[float]] | None = None
+        self._predict, self._labels, self._patience = predict, labels, patience
+        self._known = [np.flatnonzero(part.any(axis=1)) for part in labels]
+        self._best_loss, self._weights = float("inf"), None
+        self._temperatures: list[float] = []
         self.best_epoch = 0
         self.history: dict[str, list[float]] = {"held_out": []}
 
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.model.temperatures.assign(np.ones(len(self._labels)))
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        outputs = self.model(self._features)["logits"]
-        fitted = [
-            fit_temperature(ops.convert_to_numpy(logits), labels)
-            for logits, labels in zip(outputs, self._labels, strict=True)
-        ]
-        loss = sum(loss for _, loss in fitted)
+        logits = self._predict(self.model)
+        temperatures, loss = [1.0] * len(logits), 0.0
+        for k, known in enumerate(self._known):
+            if len(known) < FEWEST_LABELS:
+                continue
+            try:
+                fitted = fit_temperature(logits[k][known], self._labels[k][known])
+            except FloatingPointError as error:
+                raise FloatingPointError(
+                    f"The content phase diverged in epoch {epoch + 1}; lower "
+                    "training.content_learning_rate."
+                ) from error
+            temperatures[k], loss = fitted[0], loss + fitted[1]
         self.history["held_out"].append(loss)
-        if self._best is None or loss < self._best[0]:
-            temperatures = [temperature for temperature, _ in fitted]
-            self._best = loss, self.model.get_weights(), temperatures
+        if loss < self._best_loss or not loss:
+            self._best_loss, self._temperatures = loss, temperatures
+            self._weights = self.model.get_weights()
             self.best_epoch = epoch + 1
         elif epoch + 1 - self.best_epoch >= self._patience:
             self.model.stop_training = True
 
     def on_train_end(self, logs: Any = None) -> None:
-        if self._best is not None:
-            self.model.set_weights(self._best[1])
-            self.model.temperatures.assign(self._best[2])
+        if self.best_epoch:
+            self.model.set_weights(self._weights)
+            self.model.temperatures.assign(self._temperatures)

@@ -282,11 +282,18 @@ def take_rows(features: Features, rows: np.ndarray | slice) -> np.ndarray:
     return np.asarray(part if isinstance(part, np.ndarray) else part.toarray(), np.float32)
 
 
-def has_any(features: Features) -> np.ndarray:
-    """Tells which rows of sparse or dense features are not all zeros, bool `[num_items]`."""
+def find_present(features: Features) -> np.ndarray:
+    """Finds the items that have something of a modality.
+
+    Args:
+        features: Features `[num_items, dim]`, sparse or dense; a row of zeros is an item without.
+
+    Returns:
+        Bool `[num_items]`.
+    """
     if isinstance(features, np.ndarray):
         return np.any(features != 0, axis=1)
-    return np.diff(features.indptr) > 0
+    return np.asarray((features != 0).sum(axis=1)).ravel() > 0
 
 
 def compute_similarity(rows: Features, columns: Features) -> np.ndarray:

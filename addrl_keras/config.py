@@ -359,7 +359,8 @@ class TrainingConfig:
         content_epochs: Largest number of passes over the items that train the content side
             (modality chunks, fusion, heads) alone; the best one on the items held out is kept.
         content_held_out: Share of the items with content and known values on which that pass is
-            chosen; 0, or a share of fewer than 50 items, trains on all, for all passes.
+            chosen, at most .5 and 5,000 items; 0, or a share of fewer than 50 items, trains on all,
+            for all passes. Without `refit` they are never trained on.
         content_patience: Passes without a better prediction of the values held out after which the
             training of the content side stops.
         epochs: Largest number of passes over the users; the best one on validation is kept, the
@@ -403,9 +404,9 @@ class TrainingConfig:
         """Raises `ValueError` that names the field, the value received and what is allowed."""
         _validate_range("training", "content_epochs", self.content_epochs, 0)
         _validate_range("training", "content_patience", self.content_patience, 1)
-        if not 0.0 <= self.content_held_out < 1.0:
+        if not 0.0 <= self.content_held_out <= 0.5:
             raise ValueError(
-                "training.content_held_out must be a share from 0 to less than 1. "
+                "training.content_held_out must be a share from 0 to 0.5. "
                 f"Received: {self.content_held_out!r}"
             )
         _validate_range("training", "epochs", self.epochs, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,7 +12,7 @@ from keras import ops
 
 from addrl_keras.calibration import HeldOutValues
 from addrl_keras.callbacks import FiniteLosses, Lines, Progress, TensorBoardScalars
-from addrl_keras.catalogue import Catalogue, Features, has_any, take_rows
+from addrl_keras.catalogue import Catalogue, Features, find_present, take_rows
 from addrl_keras.config import Config
 from addrl_keras.layers.chunking import ChunkedProjection
 from addrl_keras.layers.fusion import FusionAttention
@@ -23,8 +23,10 @@ Tensor = Any
 # Of the projections' first weights. What rare features are given at random is no evidence.
 _INITIAL_SCALE = 0.01
 _TINY = 1e-12
-# Fewer would choose an epoch by chance; of more than enough, the logits would fill the memory.
-FEWEST_HELD_OUT, _MOST_HELD_OUT = 50, 5000
+# Fewer items would choose an epoch by chance.
+_FEWEST_HELD_OUT = 50
+# Enough to tell epochs apart; their logits are held at once, of all attributes.
+_MOST_HELD_OUT = 5000
 
 
 class ContentTower(keras.Model):
@@ -64,8 +66,8 @@ class ContentTower(keras.Model):
             ChunkedProjection(
                 num_chunks,
                 config.model.chunk_dim,
-                _INITIAL_SCALE,
-                seed,
+                seed=seed,
+                initial_scale=_INITIAL_SCALE,
                 name=f"{modality.name}_chunks",
             )
             for modality in config.content_modalities
@@ -75,7 +77,7 @@ class ContentTower(keras.Model):
             for modality in config.content_modalities
         ]
         self.fusion = FusionAttention(
-            config.model.fusion, normalize=False, seed=seed, name="fusion"
+            config.model.fusion, seed=seed, normalize=False, name="fusion"
         )
         self.heads = ValueHeads(num_values, seed=seed, name="value_heads")
         self.temperatures = self.add_weight(
@@ -211,10 +213,7 @@ def compute_distributions(
         return known, weights
     heads_are_trained = config.losses.value > 0 and config.training.content_epochs > 0
     features = [catalogue.features[modality.name] for modality in config.content_modalities]
-    batch_size = config.training.item_batch_size
-    for start in range(0, catalogue.num_items, batch_size):
-        rows = slice(start, start + batch_size)
-        outputs = tower([take_rows(feature, rows) for feature in features])
+    for rows, outputs in _iterate_outputs(tower, features):
         weights[rows] = ops.convert_to_numpy(outputs["weights"])[:, : len(config.attributes)]
         has_content = ops.convert_to_numpy(ops.any(outputs["present"], axis=1))
         for k, logits in enumerate(outputs["logits"]):
@@ -223,13 +222,23 @@ def compute_distributions(
     return known, weights
 
 
+def _iterate_outputs(
+    tower: ContentTower, features: Sequence[Features]
+) -> Iterator[tuple[slice, dict[str, Any]]]:
+    """Calls the tower with items batch by batch; one is dense at a time."""
+    size = tower.config.training.item_batch_size
+    for start in range(0, features[0].shape[0], size):
+        rows = slice(start, start + size)
+        yield rows, tower([take_rows(feature, rows) for feature in features])
+
+
 def fit_content_tower(
     config: Config,
     catalogue: Catalogue,
     progress: Progress = lambda line: None,
     log_dir: str | None = None,
 ) -> tuple[ContentTower | None, Mapping]:
-    """Trains the content tower on the items whose values are known.
+    """Trains the content tower, whose value heads learn from the items whose values are known.
 
     A share of them is held out, and the epoch that tells their values apart best is kept
     (`addrl_keras.calibration`): what the tower is for are items whose values nobody has told. With
@@ -243,7 +252,8 @@ def fit_content_tower(
 
     Returns:
         `(tower, history)`: the tower, or `None` where the configuration has no content modality or
-        every content loss is off; and the losses per epoch by name.
+        every content loss is off; and per epoch the losses by name, with `held_out` where items
+        were held out, of the training that chose the epoch.
     """
     losses, training = config.losses, config.training
     if not config.content_modalities or not (losses.intra or losses.inter or losses.value):
@@ -266,7 +276,7 @@ def fit_content_tower(
             *sources,
             Lines(phase, progress, sources),
         ]
-        if log_dir is not None:
+        if log_dir is not None and phase == "content":
             callbacks.append(TensorBoardScalars(os.path.join(log_dir, phase), sources))
         # The batches are shuffled, from a seed of their own.
         history = tower.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
@@ -274,15 +284,18 @@ def fit_content_tower(
 
     if not len(held_out):
         return train("content", everything, training.content_epochs)
-    keeper = HeldOutValues(
-        [take_rows(part, held_out) for part in features],
-        [part[held_out] for part in labels],
-        training.content_patience,
-    )
+
+    def predict(tower: ContentTower) -> list[np.ndarray]:
+        parts = [outputs["logits"] for _, outputs in _iterate_outputs(tower, held_out_features)]
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+    held_out_features = [part[held_out] for part in features]
+    keeper = HeldOutValues(predict, [part[held_out] for part in labels], training.content_patience)
     rest = np.setdiff1d(everything, held_out)
     tower, history = train("content", rest, training.content_epochs, keeper)
     if training.refit:
-        temperatures = tower.temperatures
+        temperatures = ops.convert_to_numpy(tower.temperatures)
+        progress(f"content: again on all items, {keeper.best_epoch} epochs")
         tower, _ = train("content refit", everything, keeper.best_epoch)
         tower.temperatures.assign(temperatures)
     return tower, history
@@ -292,11 +305,11 @@ def _hold_out(
     config: Config, features: Sequence[Features], labels: Sequence[np.ndarray]
 ) -> np.ndarray:
     """Chooses items with content and values to choose the epoch on; none where few would be."""
-    has_content = np.any([has_any(part) for part in features], axis=0)
+    has_content = np.any([find_present(part) for part in features], axis=0)
     has_value = np.any([part.any(axis=1) for part in labels], axis=0)
     usable = np.flatnonzero(has_content & has_value)
     count = min(_MOST_HELD_OUT, int(config.training.content_held_out * len(usable)))
-    if count < FEWEST_HELD_OUT or not config.losses.value:
+    if count < _FEWEST_HELD_OUT or not config.losses.value:
         return usable[:0]
     return np.sort(np.random.default_rng(config.training.seed).choice(usable, count, False))
 

@@ -26,7 +26,7 @@ import scipy.linalg
 import scipy.sparse
 
 from addrl_keras import closed_form
-from addrl_keras.catalogue import Catalogue, Features, compute_similarity, has_any
+from addrl_keras.catalogue import Catalogue, Features, compute_similarity, find_present
 from addrl_keras.config import Config, NewItemsConfig
 from addrl_keras.model import AdDrl
 from addrl_keras.teacher import get_evidence
@@ -161,7 +161,7 @@ def group_by_evidence(
         (weight, _center(get_evidence(catalogue, name), old))
         for name, weight in get_evidence_weights(config)
     ]
-    present = np.array([has_any(rows)[new] for _, rows in evidence]).T.reshape(len(new), -1)
+    present = np.array([find_present(rows)[new] for _, rows in evidence]).T.reshape(len(new), -1)
     for pattern in np.unique(present, axis=0):
         shared = [part for part, is_there in zip(evidence, pattern, strict=True) if is_there]
         if shared:
@@ -224,7 +224,7 @@ def _center(features: Features, old: np.ndarray) -> Features:
     """Takes the mean of the old items off dense vectors; what all items share tells nothing."""
     if scipy.sparse.issparse(features):
         return scipy.sparse.csr_matrix(features)
-    present = has_any(features)
+    present = find_present(features)
     base = old[present[old]]
     if not len(base):
         return features

@@ -154,16 +154,16 @@ class Recommender(tf.Module):
         Returns:
             `score` `[batch]`, `contributions` and, over the catalogue, `average_contributions`
             `[batch, num_chunks]`, `contribution_names`, `modality_weights` `[batch, num_chunks,
-            num_modalities]` and `modality_names`. `target_contributions` `[batch,
-            num_chunks]`, what of the contributions is due to the wanted values and to no past item.
-            `evidence_ids` `[batch, longest]`: the user's past items, those that argue most for this
-            one first, and `evidence_contributions` `[batch, longest, num_chunks]`, which with
+            num_modalities]`, how much of the item's chunk is which modality's, and
+            `modality_names`. `target_contributions` `[batch, num_chunks]`, what of the
+            contributions is due to the wanted values and to no past item. `evidence_ids` `[batch,
+            longest]`: the user's past items, those that argue most for this one first, and
+            `evidence_contributions` `[batch, longest, num_chunks]`, which with
             `target_contributions` add up to the contributions (but for the popularity prior, for an
             embedding of the user's own, and by the paper's recipe, whose contributions are no sums
-            over a history). `attribute_values`
-            `[batch, num_attributes]`; of each the value that most of the history has,
-            `typical_values`, and the shares of history and catalogue that have it,
-            `history_shares` and `catalogue_shares`.
+            over a history). `attribute_values` `[batch, num_attributes]`; of each the value that
+            most of the history has, `typical_values`, and the shares of history and catalogue that
+            have it, `history_shares` and `catalogue_shares`.
 
         Raises:
             ValueError: There is no `item_id`.

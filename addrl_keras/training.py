@@ -1,7 +1,8 @@
 """Fitting a model: content side, closed-form start, gradient training, and the final refit.
 
 Everything is chosen on the validation interactions; with `refit` the same recipe is then fitted on
-train + validation for as many epochs as validation asked for. Test interactions never come here.
+train + validation for as many epochs as validation asked for, and the content side on all items for
+as many as the items held out asked for. Test interactions never come here.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ class FitResult:
             float32 `[num_items, num_chunks, num_modalities]`.
         hold_weights: For each attribute of which a value is wanted, the weights of all chunks that
             keep the rest of a list (`addrl_keras.hold`), float32 `[num_attributes, num_chunks]`.
-        history: Per phase (`content`, `validation`) the figures of every epoch; and as `watch`,
-            what was seen of entanglement and collapse (`addrl_keras.watching`).
+        history: Per phase (`content`, `validation`) the figures of every epoch, of the training
+            that chose how many there are; and as `watch`, what was seen of entanglement and
+            collapse (`addrl_keras.watching`).
         epochs: Epochs of gradient training that the model got; 0 means that the closed form was
             best on validation.
         content: What predicts missing attribute values from content; None where there is nothing
@@ -106,7 +108,7 @@ def fit(
     validate_memory(config, catalogue.num_items)
     keras.utils.set_random_seed(config.training.seed)
     tower, content_history = fit_content_tower(config, catalogue, progress, log_dir)
-    distributions, attention = compute_distributions(config, catalogue, tower)
+    distributions, shares = compute_distributions(config, catalogue, tower)
 
     fitted_on = interactions.train
     auxiliary = interactions.auxiliary
@@ -134,7 +136,7 @@ def fit(
         model,
         catalogue,
         interactions,
-        make_modality_weights(config, attention),
+        make_modality_weights(config, shares),
         hold_weights,
         history,
         epochs,
@@ -282,22 +284,23 @@ def _train(
     model.finish_training()
 
 
-def make_modality_weights(config: Config, attention: np.ndarray) -> np.ndarray:
-    """Shares by attribute chunk; the residual and the memory come from the id alone.
+def make_modality_weights(config: Config, shares: np.ndarray) -> np.ndarray:
+    """Sets the shares of each attribute chunk; the residual and the memory come from the id alone.
 
     Args:
         config: The model's configuration.
-        attention: Float `[num_items, num_attributes, num_content_modalities]`.
+        shares: How much of each attribute chunk is which modality's, float `[num_items,
+            num_attributes, num_content_modalities]`.
 
     Returns:
         Float32 `[num_items, num_chunks, num_modalities]`.
     """
     weights = np.zeros(
-        (attention.shape[0], len(config.chunk_names), len(config.modalities)), np.float32
+        (shares.shape[0], len(config.chunk_names), len(config.modalities)), np.float32
     )
     content = [m for m, modality in enumerate(config.modalities) if modality.encoder != "id"]
-    weights[:, : attention.shape[1], content] = attention
-    weights[:, attention.shape[1] :, config.modality_names.index(_id_modality(config))] = 1.0
+    weights[:, : shares.shape[1], content] = shares
+    weights[:, shares.shape[1] :, config.modality_names.index(_id_modality(config))] = 1.0
     return weights
 
 

@@ -91,7 +91,8 @@ class Explanation:
         contributions: what each attribute adds; they sum to the score.
         lifts: each contribution beyond its average over the catalogue.
         values: what the item is, by attribute; without the attributes where that is unknown.
-        modality_weights: per attribute, how much each modality of the item speaks in it.
+        modality_weights: per attribute, how much of the item's chunk is which modality's; all 0
+            where it has none.
         evidence: the user's past items, strongest first; what they contribute sums, with
             `target_contributions`, to the score (but for the popularity prior, for an embedding of
             the user's own, and by the paper's recipe, whose contributions are no sums over a

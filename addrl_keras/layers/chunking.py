@@ -20,9 +20,9 @@ class ChunkedProjection(keras.layers.Layer):
     Args:
         num_chunks: Number of chunks, attributes plus residual.
         chunk_dim: Width of a chunk.
+        seed: Seed of the kernel's initial values; None for other values every time.
         initial_scale: Factor of the kernel's initial values. The nearer to 0, the less a feature
             says that no item had in training.
-        seed: Seed of the kernel's initial values; None for other values every time.
 
     Call arguments:
         inputs: Float `[batch, dim]`. It is L2-normalised first; a row of zeros (missing modality)
@@ -46,8 +46,8 @@ class ChunkedProjection(keras.layers.Layer):
         self,
         num_chunks: int,
         chunk_dim: int,
-        initial_scale: float = 1.0,
         seed: int | None = None,
+        initial_scale: float = 1.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -56,7 +56,7 @@ class ChunkedProjection(keras.layers.Layer):
                 "num_chunks and chunk_dim must be at least 1. "
                 f"Received: num_chunks={num_chunks}, chunk_dim={chunk_dim}"
             )
-        if initial_scale <= 0:
+        if not initial_scale > 0:
             raise ValueError(f"initial_scale must be more than 0. Received: {initial_scale!r}")
         self.num_chunks = num_chunks
         self.chunk_dim = chunk_dim

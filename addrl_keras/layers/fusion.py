@@ -23,9 +23,9 @@ class FusionAttention(keras.layers.Layer):
     Args:
         mode: `attention`, or `uniform` for equal weights over the modalities present.
         hidden_dim: Width of the MLP (linear, tanh, linear).
-        normalize: Whether a modality's chunk has length 1 in the sum.
         seed: Seed of the MLP's initial values; None for other values every time. Its last kernel
             starts at zero, so that all modalities weigh alike at first.
+        normalize: Whether a modality's chunk has length 1 in the sum.
 
     Call arguments:
         chunks: Float `[batch, num_modalities, num_chunks, chunk_dim]`.
@@ -47,8 +47,8 @@ class FusionAttention(keras.layers.Layer):
         self,
         mode: str = "attention",
         hidden_dim: int = 32,
-        normalize: bool = True,
         seed: int | None = None,
+        normalize: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -7,31 +7,38 @@ import scipy.special
 from addrl_keras.calibration import HeldOutValues, fit_temperature
 
 
-def test_the_temperature_of_labels_drawn_from_a_model_is_found():
+def _draw(num_items=4000, num_values=5):
     generator = np.random.default_rng(0)
-    logits = generator.normal(0.0, 2.0, (4000, 5))
-    labels = np.stack([generator.multinomial(1, row) for row in scipy.special.softmax(logits, 1)])
-    for scale in (0.2, 1.0, 5.0):
-        temperature, loss = fit_temperature(scale * logits, labels)
-        assert temperature == pytest.approx(scale, rel=0.1)
-        log_probability = scipy.special.log_softmax(logits, axis=1)
-        assert loss == pytest.approx(-(labels * log_probability).sum(axis=1).mean(), abs=0.01)
+    logits = generator.normal(0.0, 2.0, (num_items, num_values))
+    labels = [generator.multinomial(1, row) for row in scipy.special.softmax(logits, axis=1)]
+    return logits, np.stack(labels).astype(np.float32)
 
 
-def test_items_without_a_label_count_for_nothing():
-    generator = np.random.default_rng(0)
-    logits, labels = generator.normal(size=(30, 2)), np.eye(2)[generator.integers(2, size=30)]
-    unknown = np.concatenate([labels, np.zeros((9, 2))])
-    more = np.concatenate([logits, 9.0 * generator.normal(size=(9, 2))])
-    assert fit_temperature(more, unknown) == fit_temperature(logits, labels)
-    assert fit_temperature(more, np.zeros((39, 2))) == (1.0, 0.0)
+@pytest.mark.parametrize("scale", [0.2, 1.0, 5.0])
+def test_the_temperature_of_labels_drawn_from_a_model_is_found(scale):
+    logits, labels = _draw()
+    temperature, loss = fit_temperature(scale * logits, labels)
+    assert temperature == pytest.approx(scale, rel=0.1)
+    log_probability = scipy.special.log_softmax(logits, axis=1)
+    assert loss == pytest.approx(-(labels * log_probability).sum(axis=1).mean(), abs=0.01)
 
 
-def test_few_labels_fit_no_temperature():
-    assert fit_temperature(np.zeros((19, 2)), np.eye(2)[[0] * 19]) == (
-        1.0,
-        pytest.approx(np.log(2)),
-    )
+def test_a_temperature_stays_finite_where_all_labels_are_told_right():
+    labels = np.eye(3)[np.arange(30) % 3]
+    temperature, loss = fit_temperature(4.0 * labels, labels)
+    assert 0.3 < temperature < 1.0
+    assert loss < 0.01
+    # Of a single value nothing can be wrong.
+    assert fit_temperature(np.ones((30, 1)), np.ones((30, 1)))[0] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_what_is_no_logit_is_refused():
+    with pytest.raises(ValueError, match=r"Received: shapes \(3, 2\) and \(3, 1\)"):
+        fit_temperature(np.zeros((3, 2)), np.zeros((3, 1)))
+    with pytest.raises(ValueError, match=r"one item or more\. Received: shapes \(0, 2\)"):
+        fit_temperature(np.zeros((0, 2)), np.zeros((0, 2)))
+    with pytest.raises(FloatingPointError, match="finite logits"):
+        fit_temperature(np.full((3, 2), np.nan), np.eye(2)[[0, 1, 0]])
 
 
 class _Tower:
@@ -41,8 +48,8 @@ class _Tower:
         self.epochs, self.epoch, self.stop_training, self.kept = epochs, 0, False, None
         self.temperatures = self
 
-    def __call__(self, features):
-        return {"logits": [self.epochs[self.epoch]]}
+    def predict(self):
+        return self.epochs[self.epoch]
 
     def get_weights(self):
         return self.epoch
@@ -51,23 +58,51 @@ class _Tower:
         self.kept = weights
 
     def assign(self, temperatures):
-        self.assigned = temperatures
+        self.assigned = list(temperatures)
 
 
-def test_being_too_sure_costs_no_epoch_but_mistaking_values_does():
-    labels = np.eye(3)[[0, 1, 2, 0] * 5]
-    right = np.eye(3)[[0, 1, 2, 1] * 5]
-    unclear = np.eye(3)[[0, 1, 1, 1] * 5]
-    # Thirty times too sure, the second tells values apart better than the first.
-    tower = _Tower([unclear, 30.0 * right, unclear, unclear, right])
-    keeper = HeldOutValues([], [labels], patience=2)
+def _train(epochs, labels, patience=2):
+    tower = _Tower(epochs)
+    keeper = HeldOutValues(_Tower.predict, labels, patience)
     keeper.set_model(tower)
-    for epoch in range(len(tower.epochs)):
+    keeper.on_train_begin()
+    for epoch in range(len(epochs)):
         tower.epoch = epoch
         keeper.on_epoch_end(epoch)
         if tower.stop_training:
             break
     keeper.on_train_end()
-    assert (epoch, tower.kept) == (3, 1)
+    return tower, keeper
+
+
+LABELS = np.eye(3)[[0, 1, 2, 0] * 5]
+RIGHT = np.eye(3)[[0, 1, 2, 1] * 5]
+UNCLEAR = np.eye(3)[[0, 1, 1, 1] * 5]
+
+
+def test_being_too_sure_costs_no_epoch_but_mistaking_values_does():
+    # Thirty times too sure, the second tells values apart better than the first.
+    epochs = [[part] for part in (UNCLEAR, 30.0 * RIGHT, UNCLEAR, UNCLEAR, RIGHT)]
+    tower, keeper = _train(epochs, [LABELS])
+    assert (tower.epoch, tower.kept, keeper.best_epoch) == (3, 1, 2)
     assert tower.assigned[0] > 1.0
     assert int(np.argmin(keeper.history["held_out"])) == 1
+
+
+def test_an_attribute_with_few_labels_has_no_say():
+    few = np.concatenate([LABELS[:3], np.zeros((17, 3))])
+    epochs = [[RIGHT, few], [UNCLEAR, 9.0 * few]]
+    tower, keeper = _train(epochs, [LABELS, few])
+    assert (tower.kept, tower.assigned[1]) == (0, 1.0)
+    assert keeper.history["held_out"][0] == fit_temperature(RIGHT, LABELS)[1]
+
+
+def test_where_no_attribute_has_a_say_the_last_epoch_is_kept():
+    few = LABELS[:19]
+    tower, keeper = _train([[-few], [few], [-few], [-few]], [few], patience=1)
+    assert (tower.kept, keeper.best_epoch, tower.assigned) == (3, 4, [1.0])
+
+
+def test_logits_that_are_not_finite_end_the_phase_by_name():
+    with pytest.raises(FloatingPointError, match=r"epoch 2; lower training\.content_learning_rate"):
+        _train([[RIGHT], [np.nan * RIGHT]], [LABELS])

@@ -11,6 +11,7 @@ from addrl_keras.catalogue import (
     AttributeValues,
     Interactions,
     binarize,
+    find_present,
     make_interactions,
     normalize_rows,
 )
@@ -27,6 +28,12 @@ def test_values_are_known_where_a_row_has_one_and_split_evenly():
         values.distribution().toarray(), [[0.5, 0, 0.5], [0, 1, 0], [0, 0, 0]]
     )
     assert values.rows() == [("a", "c"), ("b",), ()]
+
+
+def test_an_item_is_present_where_its_row_is_not_all_zeros_even_if_zeros_are_stored():
+    stored = scipy.sparse.csr_matrix((np.float32([0, 2]), [0, 1], [0, 1, 2, 2]), (3, 2))
+    assert find_present(stored).tolist() == [False, True, False]
+    assert find_present(stored.toarray()).tolist() == [False, True, False]
 
 
 def test_rows_are_normalised_and_empty_ones_stay_empty():

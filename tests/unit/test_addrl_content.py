@@ -38,7 +38,7 @@ def test_outputs_have_the_documented_shapes(features):
     assert outputs["present"].shape == (NUM_ITEMS, 2)
 
 
-def test_a_missing_modality_has_no_attention(trained, features):
+def test_a_missing_modality_has_no_weight(trained, features):
     weights = np.asarray(trained[0](features)["weights"])
     assert not weights[list(NO_TITLE), :, 0].any()
     assert not weights[list(NO_PEOPLE), :, 1].any()
@@ -46,7 +46,31 @@ def test_a_missing_modality_has_no_attention(trained, features):
     np.testing.assert_allclose(np.delete(weights, NO_CONTENT, axis=0).sum(axis=2), 1.0, atol=1e-5)
 
 
-def test_attention_learns_which_modality_tells_an_attribute(trained, features):
+def test_a_modality_weighs_as_its_chunk_is_long(planted, features):
+    tower = ContentTower(make_config(model={"fusion": "uniform"}), NUM_VALUES)
+    title, people = features
+    tower(features)
+    tower.projections[0].kernel.assign(2.0 * tower.projections[0].kernel)
+    both = [0, 1]
+    lengths = [
+        np.linalg.norm(projection(part[both]), axis=-1)
+        for projection, part in zip(tower.projections, (title, people), strict=True)
+    ]
+    weights = np.asarray(tower([title[both], people[both]])["weights"])
+    np.testing.assert_allclose(weights, np.stack(lengths, -1) / sum(lengths)[..., None], rtol=1e-4)
+
+
+def test_the_temperatures_divide_the_logits(features):
+    tower = ContentTower(make_config(), NUM_VALUES)
+    before = tower(features)["logits"]
+    tower.temperatures.assign([2.0, 0.5, 3.0])
+    for one, other, temperature in zip(
+        before, tower(features)["logits"], (2.0, 0.5, 3.0), strict=True
+    ):
+        np.testing.assert_allclose(np.asarray(one) / temperature, other, rtol=1e-5)
+
+
+def test_the_weights_learn_which_modality_tells_an_attribute(trained, features):
     both = np.delete(np.arange(NUM_ITEMS), [*NO_TITLE, *NO_PEOPLE])
     title = np.asarray(trained[0](features)["weights"])[both, :, 0].mean(axis=0)
     genre, brand = 1, 2
@@ -63,7 +87,8 @@ def test_losses_fall_and_are_recorded_for_every_epoch(trained):
 
 @pytest.fixture
 def few_are_enough(monkeypatch):
-    monkeypatch.setattr("addrl_keras.content.FEWEST_HELD_OUT", 10)
+    monkeypatch.setattr("addrl_keras.content._FEWEST_HELD_OUT", 10)
+    monkeypatch.setattr("addrl_keras.calibration.FEWEST_LABELS", 5)
 
 
 def test_training_stops_and_goes_back_when_held_out_values_get_no_clearer(planted, few_are_enough):
@@ -88,6 +113,12 @@ def test_the_refit_trains_on_all_items_for_the_chosen_number_of_epochs(planted, 
     best = int(np.argmin(history["held_out"])) + 1
     assert lines[-1].startswith(f"content refit: epoch {best} of {best}, ")
     assert "held_out" in lines[0]
+    chosen, _ = fit_content_tower(
+        make_config(training={**training, "refit": False}), planted.catalogue
+    )
+    temperatures = np.asarray(tower.temperatures)
+    np.testing.assert_allclose(temperatures, np.asarray(chosen.temperatures), rtol=1e-5)
+    assert (temperatures != 1.0).any()
     training = {"content_held_out": 0.0, "content_epochs": best}
     whole, _ = fit_content_tower(make_config(training=training), planted.catalogue)
     for weight, same in zip(tower.trainable_weights, whole.trainable_weights, strict=True):

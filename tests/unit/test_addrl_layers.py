@@ -24,6 +24,7 @@ class TestChunkedProjection:
 
     def test_keras_conformance(self):
         check_layer(ChunkedProjection(3, 4, seed=1), [self.features])
+        check_layer(ChunkedProjection(3, 4, seed=1, initial_scale=0.01), [self.features])
 
     def test_it_is_a_projection_of_the_normalised_feature_cut_in_order(self):
         layer = ChunkedProjection(3, 4)
@@ -70,9 +71,11 @@ class TestFusionAttention:
             layer.output_kernel.assign(3.0 * _normal(6, 3, seed=3))
         return layer
 
+    @pytest.mark.parametrize("normalize", [True, False])
     @pytest.mark.parametrize("mode", ["attention", "uniform"])
-    def test_keras_conformance(self, mode):
-        check_layer(FusionAttention(mode, hidden_dim=6, seed=0), [self.chunks, self.present])
+    def test_keras_conformance(self, mode, normalize):
+        layer = FusionAttention(mode, hidden_dim=6, seed=0, normalize=normalize)
+        check_layer(layer, [self.chunks, self.present])
 
     def test_weights_add_up_and_absent_modalities_have_none(self):
         fused, weights = self._layer()(self.chunks, self.present)

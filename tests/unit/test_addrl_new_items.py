@@ -295,6 +295,15 @@ class TestOnDisk:
         later = attach_items(load_fit_result(tmp_path), take_items(planted.catalogue, COLD))
         np.testing.assert_allclose(compute_scores(later), compute_scores(attached), rtol=1e-6)
 
+    def test_what_is_loaded_is_as_sure_of_values_as_what_was_written(self, tmp_path, warm_fit):
+        warm_fit.content.temperatures.assign([2.0, 0.5, 3.0])
+        try:
+            write_fit_result(warm_fit, tmp_path)
+        finally:
+            warm_fit.content.temperatures.assign([1.0, 1.0, 1.0])
+        loaded = load_fit_result(tmp_path).content
+        np.testing.assert_array_equal(np.asarray(loaded.temperatures), [2.0, 0.5, 3.0])
+
     def test_dense_features_come_back(self, tmp_path, warm_fit):
         dense = {n: f.toarray() for n, f in warm_fit.catalogue.features.items()}
         catalogue = dataclasses.replace(warm_fit.catalogue, features=dense)

@@ -187,7 +187,7 @@ def _render_model(proposal: Proposal) -> str:
         },
     )
     text += "\n" + _section(
-        "training", "Passes over items and users; the best on validation stays."
+        "training", "Most passes over items and users; what is held out chooses how many."
     )
     text += _lines(
         {

@@ -233,6 +233,7 @@ def _draw_learning(result: FitResult) -> tuple[list[str], str]:
             name: (list(range(1, len(values) + 1)), values) for name, values in content.items()
         }
         drawn.append(figures.draw_lines(lines, "epoch", "loss", "content: the attributes' terms"))
+    told = _word_content(content.get("held_out", ()))
     looks = {name: validation.get(f"{name}_at_{K}", []) for name in ("recall", "ndcg")}
     if len(looks["ndcg"]) > 1:
         lines = {name: (list(range(len(values))), values) for name, values in looks.items()}
@@ -240,13 +241,26 @@ def _draw_learning(result: FitResult) -> tuple[list[str], str]:
             figures.draw_lines(lines, "epoch", f"validation, @{K}", "towers, on validation")
         )
     if not looks["ndcg"]:
-        return drawn, "There was nothing to validate on."
+        return drawn, f"{told}There was nothing to validate on."
     if result.epochs:
-        return drawn, f"The best epoch on validation was {result.epochs}; the model got as many."
+        return drawn, (
+            f"{told}The best epoch of the towers on validation was {result.epochs}; the model got "
+            "as many."
+        )
     started = f"Recall@{K} {looks['recall'][0]:.4f}, NDCG@{K} {looks['ndcg'][0]:.4f}"
     return drawn, (
-        f"What training starts from, {result.model.config.start.kind}, was best on validation "
-        f"({started}), so the model is that, and got no gradient step."
+        f"{told}What training starts from, {result.model.config.start.kind}, was best on "
+        f"validation ({started}), so the model is that, and got no gradient step."
+    )
+
+
+def _word_content(held_out: Sequence[float]) -> str:
+    if not held_out:
+        return ""
+    best = int(np.argmin(held_out)) + 1
+    return (
+        f"Of the content side epoch {best} of {len(held_out)} told the values of items held out "
+        "apart best (held_out, a cross-entropy), and the model got as many. "
     )
 
 
