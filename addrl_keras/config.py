@@ -366,7 +366,8 @@ class TrainingConfig:
         epochs: Largest number of passes over the users; the best one on validation is kept, the
             start counts as one.
         batch_size: Users per step.
-        item_batch_size: Items per step for the content losses.
+        item_batch_size: Items per step for the content losses, at most: a pass has four steps or
+            more.
         learning_rate: Of Adam, for the towers, with cosine decay.
         content_learning_rate: Of Adam, for the content side.
         keep_share: Bounds of the random share of a history that the user tower sees; the rest are

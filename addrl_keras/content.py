@@ -23,6 +23,8 @@ Tensor = Any
 # Of the projections' first weights. What rare features are given at random is no evidence.
 _INITIAL_SCALE = 0.01
 _TINY = 1e-12
+# Of a pass: a small catalogue in one step would hardly move weights that start near zero.
+_FEWEST_STEPS = 4
 # Fewer items would choose an epoch by chance.
 _FEWEST_HELD_OUT = 50
 # Enough to tell epochs apart; their logits are held at once, of all attributes.
@@ -268,7 +270,8 @@ def fit_content_tower(
     ) -> tuple[ContentTower, dict[str, list[float]]]:
         tower = make_content_tower(config, catalogue)
         tower.compile(optimizer=keras.optimizers.Adam(training.content_learning_rate))
-        batches = ItemBatches(features, labels, items, training.item_batch_size, training.seed)
+        size = min(training.item_batch_size, -(-len(items) // _FEWEST_STEPS))
+        batches = ItemBatches(features, labels, items, size, training.seed)
         rate = training.content_learning_rate
         sources = (keeper,) if keeper else ()
         callbacks: list[keras.callbacks.Callback] = [

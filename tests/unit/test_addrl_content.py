@@ -85,6 +85,12 @@ def test_losses_fall_and_are_recorded_for_every_epoch(trained):
     assert history["loss"][-1] < 0.5 * history["loss"][0]
 
 
+def test_a_pass_over_a_small_catalogue_has_several_steps(planted):
+    config = make_config(training={"item_batch_size": 10 * NUM_ITEMS, "content_epochs": 3})
+    tower, _ = fit_content_tower(config, planted.catalogue)
+    assert int(tower.optimizer.iterations) == 3 * 4
+
+
 @pytest.fixture
 def few_are_enough(monkeypatch):
     monkeypatch.setattr("addrl_keras.content._FEWEST_HELD_OUT", 10)
