@@ -252,6 +252,8 @@ def make_hidden() -> str:
     lines: list[str] = []
     for data, found in result["presets"].items():
         names = found["attributes"]
+        if not found["hidden"]:
+            continue
         lines += _make_head(data, names)
         for system, title in _LOSSES.items():
             rows = found["hidden"].get(system, [])
