@@ -264,7 +264,13 @@ def make_hidden() -> str:
             lines.append(f"| {words} | {' | '.join(cells)} |")
         majority = " | ".join(f"{found['majority'][name]:.3f}" for name in names)
         lines.append(f"| most frequent value | {majority} |")
-    return "\n".join([*lines[1:], "", _describe(result)])
+    hidden = [found["hidden"] for found in result["presets"].values()]
+    rows = [row for found in hidden for rows in found.values() for row in rows]
+    apart = sorted({row["commit"] for row in rows if "commit" in row})
+    words = (
+        f" Rows of a preset that were measured again: commit {', '.join(apart)}." if apart else ""
+    )
+    return "\n".join([*lines[1:], "", f"{_describe(result)}{words}"])
 
 
 def _make_head(title: str, columns: Iterable[str]) -> list[str]:
