@@ -1,4 +1,4 @@
-r"""Which epoch of the content side is kept, and how sure it is of what it predicts.
+r"""Which epoch each attribute of the content side keeps, and how sure it is of what it predicts.
 
 The cross-entropy of items that are not trained on adds up two errors: values that cannot be told
 apart, and probabilities that are too high or too low. Training makes the second grow long before
@@ -6,8 +6,9 @@ the first stops falling, and one number an attribute mends it afterwards,
 
     p = softmax(logits / T),    T > 0 that minimises the cross-entropy of the items held out,
 
-which changes no order. So what decides on the best epoch is the cross-entropy that is left at the
-best `T` of each attribute.
+which changes no order. So what decides on an epoch is the cross-entropy that is left at the best
+`T`. Some attributes are learnt in one epoch and others in twenty, and each has a chunk of its own:
+each keeps its own epoch.
 
 Reference:
     Berta et al., Rethinking Early Stopping: Refine, Then Calibrate, arXiv 2501.19195; Guo et al.,
@@ -73,24 +74,60 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> tuple[float, floa
     return float(np.exp(found.x)), compute_cross_entropy(found.x)
 
 
-class HeldOutValues(keras.callbacks.Callback):
-    """Keeps the epoch that tells values of held-out items apart best, and calibrates it.
+class _ChunkKeeper(keras.callbacks.Callback):
+    """Keeps each attribute's chunk as it was after some epoch, and goes back to that in the end."""
 
-    Attributes with fewer than 20 labels have no say, and keep a temperature of 1. Where all have as
-    few, the last epoch is kept.
+    def __init__(self, num_attributes: int) -> None:
+        super().__init__()
+        self.epochs = [0] * num_attributes
+        self.history: dict[str, list[float]] = {}
+        self._kept: dict[int, list[np.ndarray]] = {}
+
+    def on_train_end(self, logs: Any = None) -> None:
+        for attribute, weights in self._kept.items():
+            self.model.set_chunk_weights(attribute, weights)
+
+    def _keep(self, attribute: int, epoch: int) -> None:
+        self.epochs[attribute] = epoch + 1
+        self._kept[attribute] = self.model.get_chunk_weights(attribute)
+
+
+class ChosenEpochs(_ChunkKeeper):
+    """Leaves each attribute's chunk as it was after a given epoch.
+
+    Args:
+        epochs: Of each attribute, from 1.
+    """
+
+    def __init__(self, epochs: Sequence[int]) -> None:
+        super().__init__(len(epochs))
+        self._chosen = tuple(epochs)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        for attribute, chosen in enumerate(self._chosen):
+            if epoch + 1 == chosen:
+                self._keep(attribute, epoch)
+
+
+class HeldOutValues(_ChunkKeeper):
+    """Keeps of each attribute the epoch that tells values of held-out items apart best.
+
+    An attribute with fewer than 20 labels has no say, and a temperature of 1: it keeps the epoch
+    that is best for the others together; where all have as few, the last.
 
     Args:
         predict: Of a model the logits of the held-out items, `[num_held_out, num_values_k]` for
             each attribute. The model has a weight `temperatures` `[num_attributes]`, which divides
-            them.
+            them, and gives and takes the weights of one chunk (`ContentTower.get_chunk_weights`).
         labels: Float `[num_held_out, num_values_k]` for each attribute; a row of zeros is an item
             whose value is not known.
-        patience: Epochs without a better figure after which training stops.
+        patience: Epochs without a better figure of any attribute after which training stops.
 
     Attributes:
-        best_epoch: The number of the epoch that is kept, from 1; 0 before the first.
-        history: As `held_out` the cross-entropy at the best temperatures, summed over the
-            attributes, of every epoch.
+        epochs: Of each attribute the number of the epoch that is kept, from 1; 0 before the first.
+        losses: Of each attribute the cross-entropy at the best temperature, of every epoch; empty
+            where it has no say.
+        history: As `held_out` their sum, of every epoch.
 
     Raises:
         FloatingPointError: A logit is not finite; the message names the epoch.
@@ -102,40 +139,47 @@ class HeldOutValues(keras.callbacks.Callback):
         labels: Sequence[np.ndarray],
         patience: int,
     ) -> None:
-        super().__init__()
+        super().__init__(len(labels))
         self._predict, self._labels, self._patience = predict, labels, patience
         self._known = [np.flatnonzero(part.any(axis=1)) for part in labels]
-        self._best_loss, self._weights = float("inf"), None
-        self._temperatures: list[float] = []
-        self.best_epoch = 0
-        self.history: dict[str, list[float]] = {"held_out": []}
+        self._best = [float("inf")] * len(labels)
+        self._temperatures = [1.0] * len(labels)
+        self.losses: list[list[float]] = [[] for _ in labels]
+        self.history["held_out"] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.model.temperatures.assign(np.ones(len(self._labels)))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        logits = self._predict(self.model)
-        temperatures, loss = [1.0] * len(logits), 0.0
-        for k, known in enumerate(self._known):
-            if len(known) < FEWEST_LABELS:
-                continue
-            try:
-                fitted = fit_temperature(logits[k][known], self._labels[k][known])
-            except FloatingPointError as error:
-                raise FloatingPointError(
-                    f"The content phase diverged in epoch {epoch + 1}; lower "
-                    "training.content_learning_rate."
-                ) from error
-            temperatures[k], loss = fitted[0], loss + fitted[1]
-        self.history["held_out"].append(loss)
-        if loss < self._best_loss or not loss:
-            self._best_loss, self._temperatures = loss, temperatures
-            self._weights = self.model.get_weights()
-            self.best_epoch = epoch + 1
-        elif epoch + 1 - self.best_epoch >= self._patience:
+        found = self._fit_temperatures(epoch)
+        total = sum(loss for _, loss in found.values())
+        self.history["held_out"].append(total)
+        for attribute in range(len(self._labels)):
+            # Where nothing is told, a later epoch is better.
+            temperature, loss = found.get(attribute, (1.0, total if found else -epoch))
+            if loss < self._best[attribute]:
+                self._best[attribute], self._temperatures[attribute] = loss, temperature
+                self._keep(attribute, epoch)
+            if attribute in found:
+                self.losses[attribute].append(loss)
+        if epoch + 1 - max(self.epochs) >= self._patience:
             self.model.stop_training = True
 
     def on_train_end(self, logs: Any = None) -> None:
-        if self.best_epoch:
-            self.model.set_weights(self._weights)
-            self.model.temperatures.assign(self._temperatures)
+        super().on_train_end()
+        self.model.temperatures.assign(self._temperatures)
+
+    def _fit_temperatures(self, epoch: int) -> dict[int, tuple[float, float]]:
+        """Fits them where labels are enough: by attribute the temperature, and the loss at it."""
+        logits = self._predict(self.model)
+        try:
+            return {
+                k: fit_temperature(logits[k][known], self._labels[k][known])
+                for k, known in enumerate(self._known)
+                if len(known) >= FEWEST_LABELS
+            }
+        except FloatingPointError as error:
+            raise FloatingPointError(
+                f"The content phase diverged in epoch {epoch + 1}; lower "
+                "training.content_learning_rate."
+            ) from error

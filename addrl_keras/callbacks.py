@@ -20,15 +20,48 @@ K = 20
 
 
 class Keeper(keras.callbacks.Callback):
-    """A callback that keeps the best weights so far, and goes back to them when training ends.
+    """Keeps the best weights so far, and goes back to them when training ends.
+
+    A subclass looks at what it has after an epoch, and calls `keep_if_best`.
+
+    Args:
+        patience: Looks without a better figure after which training stops.
 
     Attributes:
+        best_epoch: Epochs that the kept weights had; 0 is the start.
         diverged: Set by a guard: what the weights are now is not to be looked at.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: int) -> None:
         super().__init__()
+        self._patience = patience
+        self._best_weights: Any = None
+        self._best_figure = -math.inf
+        self._looks_since = 0
+        self.best_epoch = 0
         self.diverged = False
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._best_weights, self.best_epoch, self._looks_since = None, 0, 0
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if self._best_weights is not None:
+            self.model.set_weights(self._best_weights)
+
+    def keep_if_best(self, epochs: int, figure: float) -> None:
+        """Keeps the weights where the figure beats every one before, else counts patience.
+
+        Args:
+            epochs: Epochs that the weights had.
+            figure: What they reach, the higher the better.
+        """
+        if self._best_weights is None or figure > self._best_figure:
+            self.best_epoch, self._best_figure = epochs, figure
+            self._best_weights, self._looks_since = self.model.get_weights(), 0
+            return
+        self._looks_since += 1
+        if self._looks_since >= self._patience:
+            self.model.stop_training = True
 
 
 class FiniteLosses(keras.callbacks.Callback):
@@ -184,15 +217,14 @@ class ValidationNdcg(Keeper):
         progress: Progress = lambda line: None,
         users: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(patience)
         self._users = _choose_users(train, validation, users)
         self._train, self._validation = train[self._users], validation[self._users]
-        self._patience, self._progress = patience, progress
-        self._best_weights: Any = None
-        self.best_epoch = 0
+        self._progress = progress
         self.history: dict[str, list[float]] = {"ndcg_at_20": [], "recall_at_20": [], "loss": []}
 
     def on_train_begin(self, logs: Any = None) -> None:
+        super().on_train_begin()
         self._measure(0)
         self._progress(f"start: {self._word()}")
         self._started = time.monotonic()
@@ -208,17 +240,12 @@ class ValidationNdcg(Keeper):
             f"epoch {epoch + 1} of {self.params['epochs']}: {word_terms(logs)}, {self._word()}, "
             f"{left}"
         )
-        if epoch + 1 - self.best_epoch >= self._patience:
-            self.model.stop_training = True
-
-    def on_train_end(self, logs: Any = None) -> None:
-        self.model.set_weights(self._best_weights)
 
     def _word(self) -> str:
         ndcg, recall = (self.history[name][-1] for name in ("ndcg_at_20", "recall_at_20"))
         return f"validation NDCG@{K} {ndcg:.4f}, Recall@{K} {recall:.4f}"
 
-    def _measure(self, epoch: int) -> None:
+    def _measure(self, epochs: int) -> None:
         def score(history: scipy.sparse.csr_matrix, rows: np.ndarray) -> np.ndarray:
             return self.model.compute_scores(history, self._users[rows])
 
@@ -227,9 +254,7 @@ class ValidationNdcg(Keeper):
         )
         for name in ("ndcg_at_20", "recall_at_20"):
             self.history[name].append(figures[name])
-        ndcg = self.history["ndcg_at_20"]
-        if epoch == 0 or ndcg[-1] > ndcg[self.best_epoch]:
-            self.best_epoch, self._best_weights = epoch, self.model.get_weights()
+        self.keep_if_best(epochs, figures["ndcg_at_20"])
 
 
 def _choose_users(

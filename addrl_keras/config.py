@@ -357,12 +357,13 @@ class TrainingConfig:
 
     Args:
         content_epochs: Largest number of passes over the items that train the content side
-            (modality chunks, fusion, heads) alone; the best one on the items held out is kept.
-        content_held_out: Share of the items with content and known values on which that pass is
+            (modality chunks, fusion, heads) alone; each attribute keeps the one that is best for it
+            on the items held out.
+        content_held_out: Share of the items with content and known values on which these passes are
             chosen, at most .5 and 5,000 items; 0, or a share of fewer than 50 items, trains on all,
             for all passes. Without `refit` they are never trained on.
-        content_patience: Passes without a better prediction of the values held out after which the
-            training of the content side stops.
+        content_patience: Passes without a better prediction of any attribute's values held out
+            after which the training of the content side stops.
         epochs: Largest number of passes over the users; the best one on validation is kept, the
             start counts as one.
         batch_size: Users per step.
@@ -385,7 +386,7 @@ class TrainingConfig:
         seed: Of every generator.
     """
 
-    content_epochs: int = 16
+    content_epochs: int = 32
     content_held_out: float = 0.1
     content_patience: int = 3
     epochs: int = 10

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from addrl_keras.calibration import HeldOutValues
+from addrl_keras.calibration import ChosenEpochs, HeldOutValues
 from addrl_keras.callbacks import FiniteLosses, Lines, Progress, TensorBoardScalars
 from addrl_keras.catalogue import Catalogue, Features, find_present, take_rows
 from addrl_keras.config import Config
@@ -39,6 +39,8 @@ class ContentTower(keras.Model):
 
     Other than in the paper, a modality's chunk keeps its length when it is fused, and starts near
     zero: at length 1, features that were rare in training would count as much as the best known.
+    And each chunk has an attention of its own, so that with `value` alone no weight belongs to two
+    attributes, and each can keep the epoch that is best for it.
 
     Args:
         config: The model's configuration; it must have at least one content modality.
@@ -79,7 +81,7 @@ class ContentTower(keras.Model):
             for modality in config.content_modalities
         ]
         self.fusion = FusionAttention(
-            config.model.fusion, seed=seed, normalize=False, name="fusion"
+            config.model.fusion, seed=seed, normalize=False, shared=False, name="fusion"
         )
         self.heads = ValueHeads(num_values, seed=seed, name="value_heads")
         self.temperatures = self.add_weight(
@@ -116,6 +118,29 @@ class ContentTower(keras.Model):
             "chunks": chunks,
             "present": present,
         }
+
+    def get_chunk_weights(self, chunk: int) -> list[np.ndarray]:
+        """Copies what an attribute's chunk is computed and read with, in the order of weights."""
+        return [
+            ops.convert_to_numpy(weight)[part].copy() for weight, part in self._list_parts(chunk)
+        ]
+
+    def set_chunk_weights(self, chunk: int, values: Sequence[np.ndarray]) -> None:
+        """Sets what `get_chunk_weights` copied; all other chunks stay as they are."""
+        for (weight, part), value in zip(self._list_parts(chunk), values, strict=True):
+            whole = ops.convert_to_numpy(weight).copy()
+            whole[part] = value
+            weight.assign(whole)
+
+    def _list_parts(self, chunk: int) -> list[tuple[Tensor, Any]]:
+        """Lists weights with the part of each that is the chunk's."""
+        dim = self.config.model.chunk_dim
+        columns = np.s_[:, chunk * dim : (chunk + 1) * dim]
+        return [
+            *((projection.kernel, columns) for projection in self.projections),
+            *((weight, chunk) for weight in self.fusion.weights),
+            *((weight, ...) for weight in self.heads.heads[chunk].weights),
+        ]
 
     def compute_terms(
         self, features: Sequence[Tensor], labels: Sequence[Tensor], training: bool
@@ -239,12 +264,12 @@ def fit_content_tower(
     catalogue: Catalogue,
     progress: Progress = lambda line: None,
     log_dir: str | None = None,
-) -> tuple[ContentTower | None, Mapping]:
+) -> tuple[ContentTower | None, dict[str, dict[str, list[float]]]]:
     """Trains the content tower, whose value heads learn from the items whose values are known.
 
-    A share of them is held out, and the epoch that tells their values apart best is kept
-    (`addrl_keras.calibration`): what the tower is for are items whose values nobody has told. With
-    `training.refit` it is then trained on all of them for as many epochs.
+    A share of them is held out, and of each attribute the epoch that tells its values apart best
+    is kept (`addrl_keras.calibration`): what the tower is for are items whose values nobody has
+    told. With `training.refit` it is then trained on all of them for as many epochs.
 
     Args:
         config: What to train.
@@ -254,19 +279,23 @@ def fit_content_tower(
 
     Returns:
         `(tower, history)`: the tower, or `None` where the configuration has no content modality or
-        every content loss is off; and per epoch the losses by name, with `held_out` where items
-        were held out, of the training that chose the epoch.
+        every content loss is off; and of the training that chose the epochs, by epoch, as `content`
+        the losses by name, with `held_out` where items were held out, and as `held_out` what that
+        is the sum of, by attribute. An attribute kept the epoch at which its own is lowest.
     """
     losses, training = config.losses, config.training
     if not config.content_modalities or not (losses.intra or losses.inter or losses.value):
-        return None, {}
+        return None, {"content": {}, "held_out": {}}
     labels = [catalogue.values[name].distribution().toarray() for name in config.attribute_names]
     features = [catalogue.features[modality.name] for modality in config.content_modalities]
     everything = np.arange(catalogue.num_items)
     held_out = _hold_out(config, features, labels)
 
     def train(
-        phase: str, items: np.ndarray, epochs: int, keeper: HeldOutValues | None = None
+        phase: str,
+        items: np.ndarray,
+        epochs: int,
+        keeper: HeldOutValues | ChosenEpochs | None = None,
     ) -> tuple[ContentTower, dict[str, list[float]]]:
         tower = make_content_tower(config, catalogue)
         tower.compile(optimizer=keras.optimizers.Adam(training.content_learning_rate))
@@ -283,10 +312,11 @@ def fit_content_tower(
             callbacks.append(TensorBoardScalars(os.path.join(log_dir, phase), sources))
         # The batches are shuffled, from a seed of their own.
         history = tower.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
-        return tower, {**history.history, **(keeper.history if keeper else {})}
+        return tower, history.history
 
     if not len(held_out):
-        return train("content", everything, training.content_epochs)
+        tower, terms = train("content", everything, training.content_epochs)
+        return tower, {"content": terms, "held_out": {}}
 
     def predict(tower: ContentTower) -> list[np.ndarray]:
         parts = [outputs["logits"] for _, outputs in _iterate_outputs(tower, held_out_features)]
@@ -295,13 +325,19 @@ def fit_content_tower(
     held_out_features = [part[held_out] for part in features]
     keeper = HeldOutValues(predict, [part[held_out] for part in labels], training.content_patience)
     rest = np.setdiff1d(everything, held_out)
-    tower, history = train("content", rest, training.content_epochs, keeper)
+    tower, terms = train("content", rest, training.content_epochs, keeper)
+    kept = dict(zip(config.attribute_names, keeper.epochs, strict=True))
+    progress(f"content: epochs kept: {', '.join(f'{name} {n}' for name, n in kept.items())}")
     if training.refit:
         temperatures = ops.convert_to_numpy(tower.temperatures)
-        progress(f"content: again on all items, {keeper.best_epoch} epochs")
-        tower, _ = train("content refit", everything, keeper.best_epoch)
+        chosen = ChosenEpochs(keeper.epochs)
+        tower, _ = train("content refit", everything, max(keeper.epochs), chosen)
         tower.temperatures.assign(temperatures)
-    return tower, history
+    by_attribute = zip(config.attribute_names, keeper.losses, strict=True)
+    return tower, {
+        "content": {**terms, **keeper.history},
+        "held_out": {name: values for name, values in by_attribute if values},
+    }
 
 
 def _hold_out(

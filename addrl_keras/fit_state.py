@@ -9,7 +9,7 @@ import json
 import os
 from typing import Any
 
-FORMAT = 4
+FORMAT = 5
 ARRAYS, STATE = "arrays.npz", "state.json"
 
 

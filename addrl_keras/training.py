@@ -128,7 +128,7 @@ def fit(
         progress(f"items without interactions, placed by their content: {len(new)}")
         place_new_items(model, catalogue, fitted_on, new)
     history = {
-        "content": dict(content_history),
+        **content_history,
         "validation": validation.history,
         "watch": watch.history,
     }

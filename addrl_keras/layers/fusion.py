@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -13,12 +14,14 @@ _ABSENT = -1e9
 
 @keras.saving.register_keras_serializable(package="addrl")
 class FusionAttention(keras.layers.Layer):
-    """Fuses modalities by an attention over them, shared by all chunks.
+    """Fuses modalities by an attention over them, chunk by chunk.
 
     `w^k = softmax_m(MLP(normalise(sum_m x_m^k)))`, `y^k = sum_m w_m^k normalise(x_m^k)`, with the
     softmax over the modalities that the item has. There is one softmax (the authors' code applies
     two, which confines every weight). With `normalize=False` it is `y^k = sum_m w_m^k x_m^k`: a
-    modality that says little of an item, as its features were rare in training, adds little.
+    modality that says little of an item, as its features were rare in training, adds little. The
+    MLP is one for all chunks, or with `shared=False` one for each, so that what one chunk learns
+    moves no other.
 
     Args:
         mode: `attention`, or `uniform` for equal weights over the modalities present.
@@ -26,6 +29,7 @@ class FusionAttention(keras.layers.Layer):
         seed: Seed of the MLP's initial values; None for other values every time. Its last kernel
             starts at zero, so that all modalities weigh alike at first.
         normalize: Whether a modality's chunk has length 1 in the sum.
+        shared: Whether all chunks have one MLP. Else the first axis of every weight is the chunk.
 
     Call arguments:
         chunks: Float `[batch, num_modalities, num_chunks, chunk_dim]`.
@@ -49,6 +53,7 @@ class FusionAttention(keras.layers.Layer):
         hidden_dim: int = 32,
         seed: int | None = None,
         normalize: bool = True,
+        shared: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -57,21 +62,28 @@ class FusionAttention(keras.layers.Layer):
         self.mode = mode
         self.hidden_dim = hidden_dim
         self.normalize = normalize
+        self.shared = shared
         self.seed = seed
 
     def build(self, chunks_shape: tuple[int | None, ...], present_shape: Any = None) -> None:
         if self.mode == "uniform":
             return
-        _, num_modalities, _, chunk_dim = chunks_shape
-        initializer = keras.initializers.GlorotUniform(seed=self.seed)
+        _, num_modalities, num_chunks, chunk_dim = chunks_shape
+        assert chunk_dim is not None, "the width of a chunk is known"
+        mlps = () if self.shared else (num_chunks,)
+        limit = math.sqrt(6 / (chunk_dim + self.hidden_dim))  # Glorot's, of one chunk's kernel.
         self.hidden_kernel = self.add_weight(
-            name="hidden_kernel", shape=(chunk_dim, self.hidden_dim), initializer=initializer
+            name="hidden_kernel",
+            shape=(*mlps, chunk_dim, self.hidden_dim),
+            initializer=keras.initializers.RandomUniform(-limit, limit, seed=self.seed),
         )
         self.hidden_bias = self.add_weight(
-            name="hidden_bias", shape=(self.hidden_dim,), initializer="zeros"
+            name="hidden_bias", shape=(*mlps, self.hidden_dim), initializer="zeros"
         )
         self.output_kernel = self.add_weight(
-            name="output_kernel", shape=(self.hidden_dim, num_modalities), initializer="zeros"
+            name="output_kernel",
+            shape=(*mlps, self.hidden_dim, num_modalities),
+            initializer="zeros",
         )
 
     def call(self, chunks: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,8 +99,12 @@ class FusionAttention(keras.layers.Layer):
         if self.mode == "uniform":
             return ops.zeros_like(ops.swapaxes(chunks[..., 0], 1, 2))
         summed = ops.normalize(ops.sum(chunks, axis=1), axis=-1, order=2)
-        hidden = ops.tanh(ops.matmul(summed, self.hidden_kernel) + self.hidden_bias)
-        return ops.matmul(hidden, self.output_kernel)
+        hidden = ops.tanh(self._apply(summed, self.hidden_kernel) + self.hidden_bias)
+        return self._apply(hidden, self.output_kernel)
+
+    def _apply(self, chunks: Tensor, kernel: Tensor) -> Tensor:
+        """Applies a kernel to `[batch, num_chunks, i]`, or each chunk's to the chunk."""
+        return ops.einsum("bki,io->bko" if self.shared else "bki,kio->bko", chunks, kernel)
 
     def compute_output_shape(self, chunks_shape: Any, present_shape: Any = None) -> Any:
         batch, num_modalities, num_chunks, chunk_dim = chunks_shape
@@ -100,5 +116,6 @@ class FusionAttention(keras.layers.Layer):
             "mode": self.mode,
             "hidden_dim": self.hidden_dim,
             "normalize": self.normalize,
+            "shared": self.shared,
             "seed": self.seed,
         }

@@ -93,7 +93,7 @@ class ValueHeads(keras.layers.Layer):
         super().__init__(**kwargs)
         self.num_values = tuple(num_values)
         self.seed = seed
-        self._heads = [
+        self.heads = [
             keras.layers.Dense(
                 size,
                 kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
@@ -103,15 +103,15 @@ class ValueHeads(keras.layers.Layer):
         ]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        if input_shape[1] is not None and input_shape[1] < len(self._heads):
+        if input_shape[1] is not None and input_shape[1] < len(self.heads):
             raise ValueError(
-                f"{len(self._heads)} value heads need as many chunks. Received: shape {input_shape}"
+                f"{len(self.heads)} value heads need as many chunks. Received: shape {input_shape}"
             )
-        for head in self._heads:
+        for head in self.heads:
             head.build((input_shape[0], input_shape[-1]))
 
     def call(self, fused: Tensor) -> list[Tensor]:
-        return [head(fused[:, k]) for k, head in enumerate(self._heads)]
+        return [head(fused[:, k]) for k, head in enumerate(self.heads)]
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...]

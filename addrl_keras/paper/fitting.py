@@ -140,16 +140,15 @@ class Looks(Keeper):
         patience: int,
         progress: Callable[[str], None],
     ) -> None:
-        super().__init__()
+        super().__init__(patience)
         self._catalogue, self._interactions = catalogue, interactions
-        self._patience, self._progress = patience, progress
-        self._best_weights = None
-        self.best_epoch = 0
+        self._progress = progress
         self.history: dict[str, list[float]] = {
             name: [] for name in ("ndcg_at_20", "recall_at_20", *TERMS)
         }
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        super().on_train_begin()
         self._started = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -165,16 +164,7 @@ class Looks(Keeper):
             f"NDCG@{K} {figures['ndcg_at_20']:.4f}, at most "
             f"{word_time_left(self._started, epoch + 1, self.params['epochs'])}"
         )
-        ndcg = self.history["ndcg_at_20"]
-        best = int(np.argmax(ndcg))
-        if best == len(ndcg) - 1:
-            self.best_epoch, self._best_weights = epoch + 1, self.model.get_weights()
-        elif len(ndcg) - 1 - best >= self._patience:
-            self.model.stop_training = True
-
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        if self._best_weights is not None:
-            self.model.set_weights(self._best_weights)
+        self.keep_if_best(epoch + 1, figures["ndcg_at_20"])
 
     def _measure(self) -> dict[str, float]:
         interactions = self._interactions

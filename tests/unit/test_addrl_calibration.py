@@ -1,10 +1,10 @@
-"""Temperatures, and the epoch of the content side that is kept."""
+"""Temperatures, and the epochs of the content side that are kept."""
 
 import numpy as np
 import pytest
 import scipy.special
 
-from addrl_keras.calibration import HeldOutValues, fit_temperature
+from addrl_keras.calibration import ChosenEpochs, HeldOutValues, fit_temperature
 
 
 def _draw(num_items=4000, num_values=5):
@@ -45,34 +45,37 @@ class _Tower:
     """Says what it is told to, an epoch at a time."""
 
     def __init__(self, epochs):
-        self.epochs, self.epoch, self.stop_training, self.kept = epochs, 0, False, None
+        self.epochs, self.epoch, self.stop_training, self.kept = epochs, 0, False, {}
         self.temperatures = self
 
     def predict(self):
         return self.epochs[self.epoch]
 
-    def get_weights(self):
-        return self.epoch
+    def get_chunk_weights(self, chunk):
+        return self.epoch + 1
 
-    def set_weights(self, weights):
-        self.kept = weights
+    def set_chunk_weights(self, chunk, epoch):
+        self.kept[chunk] = epoch
 
     def assign(self, temperatures):
         self.assigned = list(temperatures)
 
 
 def _train(epochs, labels, patience=2):
-    tower = _Tower(epochs)
     keeper = HeldOutValues(_Tower.predict, labels, patience)
+    return _run(_Tower(epochs), keeper), keeper
+
+
+def _run(tower, keeper):
     keeper.set_model(tower)
     keeper.on_train_begin()
-    for epoch in range(len(epochs)):
+    for epoch in range(len(tower.epochs)):
         tower.epoch = epoch
         keeper.on_epoch_end(epoch)
         if tower.stop_training:
             break
     keeper.on_train_end()
-    return tower, keeper
+    return tower
 
 
 LABELS = np.eye(3)[[0, 1, 2, 0] * 5]
@@ -84,23 +87,38 @@ def test_being_too_sure_costs_no_epoch_but_mistaking_values_does():
     # Thirty times too sure, the second tells values apart better than the first.
     epochs = [[part] for part in (UNCLEAR, 30.0 * RIGHT, UNCLEAR, UNCLEAR, RIGHT)]
     tower, keeper = _train(epochs, [LABELS])
-    assert (tower.epoch, tower.kept, keeper.best_epoch) == (3, 1, 2)
+    assert (tower.epoch, tower.kept, keeper.epochs) == (3, {0: 2}, [2])
     assert tower.assigned[0] > 1.0
-    assert int(np.argmin(keeper.history["held_out"])) == 1
+    assert int(np.argmin(keeper.losses[0])) == 1
 
 
-def test_an_attribute_with_few_labels_has_no_say():
+def test_each_attribute_keeps_an_epoch_of_its_own():
+    quick, slow = (UNCLEAR, RIGHT, UNCLEAR, UNCLEAR), (-RIGHT, UNCLEAR, RIGHT, UNCLEAR)
+    tower, keeper = _train(list(zip(quick, slow, strict=True)), [LABELS, LABELS], patience=1)
+    assert tower.epoch == 3, "one attribute that gets better is enough to go on"
+    assert tower.kept == {0: 2, 1: 3}
+    assert keeper.epochs == [2, 3]
+    assert tower.assigned == [fit_temperature(RIGHT, LABELS)[0]] * 2
+    np.testing.assert_allclose(keeper.history["held_out"], np.sum(keeper.losses, axis=0))
+
+
+def test_an_attribute_with_few_labels_keeps_the_epoch_that_is_best_for_the_others():
     few = np.concatenate([LABELS[:3], np.zeros((17, 3))])
-    epochs = [[RIGHT, few], [UNCLEAR, 9.0 * few]]
+    epochs = [[UNCLEAR, 9.0 * few], [RIGHT, few], [UNCLEAR, 9.0 * few]]
     tower, keeper = _train(epochs, [LABELS, few])
-    assert (tower.kept, tower.assigned[1]) == (0, 1.0)
-    assert keeper.history["held_out"][0] == fit_temperature(RIGHT, LABELS)[1]
+    assert (tower.kept, tower.assigned[1], keeper.losses[1]) == ({0: 2, 1: 2}, 1.0, [])
+    assert keeper.history["held_out"][1] == fit_temperature(RIGHT, LABELS)[1]
 
 
 def test_where_no_attribute_has_a_say_the_last_epoch_is_kept():
     few = LABELS[:19]
     tower, keeper = _train([[-few], [few], [-few], [-few]], [few], patience=1)
-    assert (tower.kept, keeper.best_epoch, tower.assigned) == (3, 4, [1.0])
+    assert (tower.kept, keeper.epochs, tower.assigned) == ({0: 4}, [4], [1.0])
+
+
+def test_given_epochs_are_kept_and_training_is_not_stopped():
+    tower = _run(_Tower([[RIGHT, RIGHT]] * 4), ChosenEpochs([3, 1]))
+    assert (tower.epoch, tower.kept) == (3, {0: 3, 1: 1})
 
 
 def test_logits_that_are_not_finite_end_the_phase_by_name():

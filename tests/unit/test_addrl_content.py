@@ -1,9 +1,12 @@
 """The content side: masks, what it fills in, and each loss switched off alone."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from addrl_data import NO_CONTENT, NO_PEOPLE, NO_TITLE, NUM_ITEMS, make_config
 
+from addrl_keras.catalogue import AttributeValues
 from addrl_keras.content import (
     ContentTower,
     ItemBatches,
@@ -78,7 +81,7 @@ def test_the_weights_learn_which_modality_tells_an_attribute(trained, features):
 
 
 def test_losses_fall_and_are_recorded_for_every_epoch(trained):
-    _, history = trained
+    history = trained[1]["content"]
     assert set(history) == {"intra", "inter", "value", "loss"}
     for values in history.values():
         assert len(values) == 40
@@ -97,27 +100,74 @@ def few_are_enough(monkeypatch):
     monkeypatch.setattr("addrl_keras.calibration.FEWEST_LABELS", 5)
 
 
-def test_training_stops_and_goes_back_when_held_out_values_get_no_clearer(planted, few_are_enough):
-    training = {"content_held_out": 0.4, "content_patience": 1, "refit": False}
-    config = make_config(training={**training, "content_epochs": 60})
-    tower, history = fit_content_tower(config, planted.catalogue)
-    held_out = history["held_out"]
-    best = int(np.argmin(held_out)) + 1
-    assert (len(held_out), best < 59) == (best + 1, True)
-    shorter = make_config(training={**training, "content_epochs": best})
-    again, _ = fit_content_tower(shorter, planted.catalogue)
-    for weight, same in zip(tower.get_weights(), again.get_weights(), strict=True):
+def test_a_chunk_is_set_and_no_other_moves(features):
+    tower = ContentTower(make_config(), NUM_VALUES)
+    other = ContentTower(make_config(training={"seed": 1}), NUM_VALUES)
+    before, wanted = tower(features)["logits"], other(features)["logits"]
+    tower.set_chunk_weights(1, other.get_chunk_weights(1))
+    for k, logits in enumerate(tower(features)["logits"]):
+        np.testing.assert_allclose(logits, (wanted if k == 1 else before)[k], atol=1e-5)
+
+
+def test_an_attribute_learns_as_if_it_were_alone(planted):
+    """With `value` alone no weight belongs to two attributes, and nothing else ties them."""
+
+    def learn(name):
+        losses = {"intra": 0.0, "inter": 0.0, "value": 1.0}
+        config = make_config(losses=losses, training={"content_epochs": 4})
+        catalogue = dataclasses.replace(
+            planted.catalogue,
+            values={
+                each: values if name in (None, each) else _forget(values)
+                for each, values in planted.catalogue.values.items()
+            },
+        )
+        return fit_content_tower(config, catalogue)[0]
+
+    together, alone = learn(None), learn("genre")
+    _assert_same_chunk(together, alone, 1)
+
+
+def _forget(values):
+    return AttributeValues(values.names, 0 * values.matrix)
+
+
+def _assert_same_chunk(one, other, chunk):
+    pairs = zip(one.get_chunk_weights(chunk), other.get_chunk_weights(chunk), strict=True)
+    for weight, same in pairs:
         np.testing.assert_allclose(weight, same, atol=1e-5)
 
 
-def test_the_refit_trains_on_all_items_for_the_chosen_number_of_epochs(planted, few_are_enough):
+def test_each_attribute_goes_back_to_the_epoch_that_told_its_held_out_values_best(
+    planted, few_are_enough
+):
+    losses = {"intra": 0.0, "inter": 0.0, "value": 1.0}
+    training = {"content_held_out": 0.4, "content_epochs": 12, "refit": False}
+    config = make_config(losses=losses, training=training)
+    tower, history = fit_content_tower(config, planted.catalogue)
+    held_out = history["held_out"]
+    best = {name: int(np.argmin(values)) + 1 for name, values in held_out.items()}
+    assert list(best) == ["year", "genre", "brand"]
+    assert len(set(best.values())) > 1
+    np.testing.assert_allclose(
+        history["content"]["held_out"], np.sum(list(held_out.values()), axis=0), rtol=1e-6
+    )
+    quickest = min(best, key=best.get)
+    shorter = {**training, "content_epochs": best[quickest]}
+    again, _ = fit_content_tower(make_config(losses=losses, training=shorter), planted.catalogue)
+    _assert_same_chunk(tower, again, list(best).index(quickest))
+
+
+def test_the_refit_trains_on_all_items_for_the_chosen_numbers_of_epochs(planted, few_are_enough):
     lines = []
     training = {"content_held_out": 0.4, "content_patience": 1}
     tower, history = fit_content_tower(
         make_config(training=training), planted.catalogue, lines.append
     )
-    best = int(np.argmin(history["held_out"])) + 1
-    assert lines[-1].startswith(f"content refit: epoch {best} of {best}, ")
+    best = {name: int(np.argmin(values)) + 1 for name, values in history["held_out"].items()}
+    most = max(best.values())
+    assert lines[-1].startswith(f"content refit: epoch {most} of {most}, ")
+    assert f"epochs kept: year {best['year']}, genre {best['genre']}, " in "".join(lines)
     assert "held_out" in lines[0]
     chosen, _ = fit_content_tower(
         make_config(training={**training, "refit": False}), planted.catalogue
@@ -125,10 +175,10 @@ def test_the_refit_trains_on_all_items_for_the_chosen_number_of_epochs(planted, 
     temperatures = np.asarray(tower.temperatures)
     np.testing.assert_allclose(temperatures, np.asarray(chosen.temperatures), rtol=1e-5)
     assert (temperatures != 1.0).any()
-    training = {"content_held_out": 0.0, "content_epochs": best}
-    whole, _ = fit_content_tower(make_config(training=training), planted.catalogue)
-    for weight, same in zip(tower.trainable_weights, whole.trainable_weights, strict=True):
-        np.testing.assert_allclose(weight, same, atol=1e-5)
+    quickest = min(best, key=best.get)
+    without = {"content_held_out": 0.0, "content_epochs": best[quickest]}
+    whole, _ = fit_content_tower(make_config(training=without), planted.catalogue)
+    _assert_same_chunk(tower, whole, list(best).index(quickest))
 
 
 def test_nothing_is_held_out_where_nothing_is_asked_for_or_values_are_not_learnt(
@@ -137,8 +187,9 @@ def test_nothing_is_held_out_where_nothing_is_asked_for_or_values_are_not_learnt
     for changes in ({"training": {"content_held_out": 0.0}}, {"losses": {"value": 0.0}}):
         config = make_config(**changes)
         tower, history = fit_content_tower(config, planted.catalogue)
-        assert set(history) == {"intra", "inter", "value", "loss"}
-        assert len(history["loss"]) == config.training.content_epochs
+        assert history["held_out"] == {}
+        assert set(history["content"]) == {"intra", "inter", "value", "loss"}
+        assert len(history["content"]["loss"]) == config.training.content_epochs
         np.testing.assert_array_equal(np.asarray(tower.temperatures), 1.0)
 
 
@@ -207,14 +258,12 @@ def test_a_weight_of_zero_switches_a_term_off(features, labels, kept):
 
 def test_no_losses_or_no_content_need_no_tower(planted):
     off = {"intra": 0.0, "inter": 0.0, "value": 0.0}
-    assert fit_content_tower(make_config(losses=off), planted.catalogue) == (None, {})
+    assert fit_content_tower(make_config(losses=off), planted.catalogue)[0] is None
     with pytest.raises(ValueError, match="at least one modality beside `id`"):
         ContentTower(_without_content(), NUM_VALUES)
 
 
 def _without_content():
-    import dataclasses
-
     config = make_config(start={"side_information": ()})
     return dataclasses.replace(config, modalities=config.modalities[:1])
 
@@ -234,8 +283,6 @@ def test_heads_that_were_not_trained_fill_nothing_in(planted, trained, labels):
 
 
 def test_a_single_modality_has_no_inter_term(planted, labels):
-    import dataclasses
-
     config = make_config()
     config = dataclasses.replace(config, modalities=config.modalities[:2])
     tower = ContentTower(config, NUM_VALUES)

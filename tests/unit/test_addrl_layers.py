@@ -72,9 +72,10 @@ class TestFusionAttention:
         return layer
 
     @pytest.mark.parametrize("normalize", [True, False])
+    @pytest.mark.parametrize("shared", [True, False])
     @pytest.mark.parametrize("mode", ["attention", "uniform"])
-    def test_keras_conformance(self, mode, normalize):
-        layer = FusionAttention(mode, hidden_dim=6, seed=0, normalize=normalize)
+    def test_keras_conformance(self, mode, shared, normalize):
+        layer = FusionAttention(mode, hidden_dim=6, seed=0, normalize=normalize, shared=shared)
         check_layer(layer, [self.chunks, self.present])
 
     def test_weights_add_up_and_absent_modalities_have_none(self):
@@ -101,6 +102,19 @@ class TestFusionAttention:
         layer.output_kernel.assign(1e4 * layer.output_kernel)
         _, weights = layer(self.chunks[:1], self.present[:1])
         assert np.max(weights) > 0.999
+
+    def test_chunks_with_an_attention_of_their_own_are_fused_as_if_each_were_alone(self):
+        layer = FusionAttention(hidden_dim=6, seed=0, shared=False)
+        layer(self.chunks, self.present)
+        layer.output_kernel.assign(3.0 * _normal(2, 6, 3, seed=3))
+        fused, weights = layer(self.chunks, self.present)
+        for k in range(2):
+            alone = self._layer()
+            for weight, whole in zip(alone.weights, layer.weights, strict=True):
+                weight.assign(whole[k])
+            expected = alone(self.chunks[:, :, k : k + 1], self.present)
+            np.testing.assert_allclose(fused[:, k], expected[0][:, 0], atol=1e-5)
+            np.testing.assert_allclose(weights[:, k], expected[1][:, 0], atol=1e-5)
 
     def test_weights_depend_on_the_chunk_and_on_the_item(self):
         _, weights = self._layer()(self.chunks, np.ones_like(self.present))

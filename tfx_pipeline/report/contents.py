@@ -233,7 +233,15 @@ def _draw_learning(result: FitResult) -> tuple[list[str], str]:
             name: (list(range(1, len(values) + 1)), values) for name, values in content.items()
         }
         drawn.append(figures.draw_lines(lines, "epoch", "loss", "content: the attributes' terms"))
-    told = _word_content(content.get("held_out", ()))
+    held_out = result.history.get("held_out", {})
+    if held_out:
+        lines = {
+            name: (list(range(1, len(values) + 1)), values) for name, values in held_out.items()
+        }
+        drawn.append(
+            figures.draw_lines(lines, "epoch", "cross-entropy", "content: values held out")
+        )
+    told = _word_content(held_out)
     looks = {name: validation.get(f"{name}_at_{K}", []) for name in ("recall", "ndcg")}
     if len(looks["ndcg"]) > 1:
         lines = {name: (list(range(len(values))), values) for name, values in looks.items()}
@@ -254,13 +262,14 @@ def _draw_learning(result: FitResult) -> tuple[list[str], str]:
     )
 
 
-def _word_content(held_out: Sequence[float]) -> str:
+def _word_content(held_out: Mapping[str, Sequence[float]]) -> str:
     if not held_out:
         return ""
-    best = int(np.argmin(held_out)) + 1
+    kept = ", ".join(f"{name} {int(np.argmin(losses)) + 1}" for name, losses in held_out.items())
+    most = len(next(iter(held_out.values())))
     return (
-        f"Of the content side epoch {best} of {len(held_out)} told the values of items held out "
-        "apart best (held_out, a cross-entropy), and the model got as many. "
+        "Of the content side each attribute keeps the epoch that told its values on items held out "
+        f"apart best ({kept}, of {most}). "
     )
 
 
