@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         LossConfig,
         Modality,
         ModelConfig,
+        NewItemsConfig,
         StartConfig,
         TrainingConfig,
     )
@@ -45,6 +46,7 @@ _MODULES = {
         "LossConfig",
         "Modality",
         "ModelConfig",
+        "NewItemsConfig",
         "StartConfig",
         "TrainingConfig",
     ),
@@ -67,6 +69,7 @@ __all__ = [
     "LossConfig",
     "Modality",
     "ModelConfig",
+    "NewItemsConfig",
     "Recommender",
     "StartConfig",
     "TrainingConfig",

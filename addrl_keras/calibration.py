@@ -20,10 +20,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import scipy.optimize
 import scipy.special
+
+from addrl_keras.callbacks import Keeper
 
 # Of the logarithm of a temperature.
 _BOUNDS = (-3.0, 3.0)
@@ -74,22 +75,34 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> tuple[float, floa
     return float(np.exp(found.x)), compute_cross_entropy(found.x)
 
 
-class _ChunkKeeper(keras.callbacks.Callback):
-    """Keeps each attribute's chunk as it was after some epoch, and goes back to that in the end."""
+class _ChunkKeeper(Keeper):
+    """Keeps what is an attribute's as it was after some epoch, and goes back to that in the end.
+
+    What is no attribute's goes back to the last of these epochs.
+    """
 
     def __init__(self, num_attributes: int) -> None:
         super().__init__()
         self.epochs = [0] * num_attributes
         self.history: dict[str, list[float]] = {}
         self._kept: dict[int, list[np.ndarray]] = {}
+        self._whole: list[np.ndarray] | None = None
+
+    @property
+    def has_kept(self) -> bool:
+        return len(self._kept) == len(self.epochs)
 
     def on_train_end(self, logs: Any = None) -> None:
+        if self._whole is not None:
+            self.model.set_weights(self._whole)
         for attribute, weights in self._kept.items():
-            self.model.set_chunk_weights(attribute, weights)
+            self.model.set_attribute_weights(attribute, weights)
 
     def _keep(self, attribute: int, epoch: int) -> None:
+        if epoch + 1 not in self.epochs:
+            self._whole = self.model.get_weights()
         self.epochs[attribute] = epoch + 1
-        self._kept[attribute] = self.model.get_chunk_weights(attribute)
+        self._kept[attribute] = self.model.get_attribute_weights(attribute)
 
 
 class ChosenEpochs(_ChunkKeeper):
@@ -104,6 +117,8 @@ class ChosenEpochs(_ChunkKeeper):
         self._chosen = tuple(epochs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self.diverged:
+            return
         for attribute, chosen in enumerate(self._chosen):
             if epoch + 1 == chosen:
                 self._keep(attribute, epoch)
@@ -112,16 +127,17 @@ class ChosenEpochs(_ChunkKeeper):
 class HeldOutValues(_ChunkKeeper):
     """Keeps of each attribute the epoch that tells values of held-out items apart best.
 
-    An attribute with fewer than 20 labels has no say, and a temperature of 1: it keeps the epoch
-    that is best for the others together; where all have as few, the last.
+    An attribute with fewer than 20 labels has no say: it keeps the epoch that is best for the
+    others together, and a temperature of 1.
 
     Args:
         predict: Of a model the logits of the held-out items, `[num_held_out, num_values_k]` for
             each attribute. The model has a weight `temperatures` `[num_attributes]`, which divides
-            them, and gives and takes the weights of one chunk (`ContentTower.get_chunk_weights`).
+            them, and gives and takes what belongs to one attribute, as `ContentTower` does.
         labels: Float `[num_held_out, num_values_k]` for each attribute; a row of zeros is an item
             whose value is not known.
-        patience: Epochs without a better figure of any attribute after which training stops.
+        patience: Epochs without a better figure of any attribute that has a say after which
+            training stops.
 
     Attributes:
         epochs: Of each attribute the number of the epoch that is kept, from 1; 0 before the first.
@@ -130,6 +146,7 @@ class HeldOutValues(_ChunkKeeper):
         history: As `held_out` their sum, of every epoch.
 
     Raises:
+        ValueError: No attribute has a say.
         FloatingPointError: A logit is not finite; the message names the epoch.
     """
 
@@ -141,7 +158,13 @@ class HeldOutValues(_ChunkKeeper):
     ) -> None:
         super().__init__(len(labels))
         self._predict, self._labels, self._patience = predict, labels, patience
-        self._known = [np.flatnonzero(part.any(axis=1)) for part in labels]
+        known = {k: np.flatnonzero(part.any(axis=1)) for k, part in enumerate(labels)}
+        self._known = {k: rows for k, rows in known.items() if len(rows) >= FEWEST_LABELS}
+        if not self._known:
+            raise ValueError(
+                f"Some attribute needs {FEWEST_LABELS} held-out items whose value is known. "
+                f"Received: {[len(rows) for rows in known.values()]}"
+            )
         self._best = [float("inf")] * len(labels)
         self._temperatures = [1.0] * len(labels)
         self.losses: list[list[float]] = [[] for _ in labels]
@@ -151,18 +174,19 @@ class HeldOutValues(_ChunkKeeper):
         self.model.temperatures.assign(np.ones(len(self._labels)))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self.diverged:
+            return
         found = self._fit_temperatures(epoch)
         total = sum(loss for _, loss in found.values())
         self.history["held_out"].append(total)
         for attribute in range(len(self._labels)):
-            # Where nothing is told, a later epoch is better.
-            temperature, loss = found.get(attribute, (1.0, total if found else -epoch))
+            temperature, loss = found.get(attribute, (1.0, total))
             if loss < self._best[attribute]:
                 self._best[attribute], self._temperatures[attribute] = loss, temperature
                 self._keep(attribute, epoch)
             if attribute in found:
                 self.losses[attribute].append(loss)
-        if epoch + 1 - max(self.epochs) >= self._patience:
+        if epoch + 1 - max(self.epochs[attribute] for attribute in found) >= self._patience:
             self.model.stop_training = True
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -175,8 +199,7 @@ class HeldOutValues(_ChunkKeeper):
         try:
             return {
                 k: fit_temperature(logits[k][known], self._labels[k][known])
-                for k, known in enumerate(self._known)
-                if len(known) >= FEWEST_LABELS
+                for k, known in self._known.items()
             }
         except FloatingPointError as error:
             raise FloatingPointError(

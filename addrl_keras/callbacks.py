@@ -20,16 +20,30 @@ K = 20
 
 
 class Keeper(keras.callbacks.Callback):
-    """Keeps the best weights so far, and goes back to them when training ends.
+    """A callback that keeps the best weights so far, and goes back to them when training ends.
 
-    A subclass looks at what it has after an epoch, and calls `keep_if_best`.
+    Attributes:
+        diverged: Set by a guard: what the weights are now is not to be looked at.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.diverged = False
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether there is something to go back to."""
+        raise NotImplementedError
+
+
+class BestWeights(Keeper):
+    """Keeps the weights with the best figure. A subclass looks, and calls `keep_if_best`.
 
     Args:
         patience: Looks without a better figure after which training stops.
 
     Attributes:
         best_epoch: Epochs that the kept weights had; 0 is the start.
-        diverged: Set by a guard: what the weights are now is not to be looked at.
     """
 
     def __init__(self, patience: int) -> None:
@@ -39,13 +53,13 @@ class Keeper(keras.callbacks.Callback):
         self._best_figure = -math.inf
         self._looks_since = 0
         self.best_epoch = 0
-        self.diverged = False
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        self._best_weights, self.best_epoch, self._looks_since = None, 0, 0
+    @property
+    def has_kept(self) -> bool:
+        return self._best_weights is not None
 
     def on_train_end(self, logs: Any = None) -> None:
-        if self._best_weights is not None:
+        if self.has_kept:
             self.model.set_weights(self._best_weights)
 
     def keep_if_best(self, epochs: int, figure: float) -> None:
@@ -55,7 +69,7 @@ class Keeper(keras.callbacks.Callback):
             epochs: Epochs that the weights had.
             figure: What they reach, the higher the better.
         """
-        if self._best_weights is None or figure > self._best_figure:
+        if not self.has_kept or figure > self._best_figure:
             self.best_epoch, self._best_figure = epochs, figure
             self._best_weights, self._looks_since = self.model.get_weights(), 0
             return
@@ -71,12 +85,12 @@ class FiniteLosses(keras.callbacks.Callback):
         phase: Name of the phase, for the message.
         remedy: What to change, for the message.
         keeper: Goes back to the best weights so far, so that a divergence costs the epochs after
-            these and no more; None where there is nothing to go back to.
-        progress: Called with the message where there is a keeper.
+            these and no more; None where nothing is kept.
+        progress: Called with the message where there is something to go back to.
 
     Raises:
-        FloatingPointError: A term is NaN or infinite, and there is no keeper. The message names the
-            term, the epoch and the step.
+        FloatingPointError: A term is NaN or infinite, and there is nothing to go back to. The
+            message names the term, the epoch and the step.
     """
 
     def __init__(
@@ -112,7 +126,7 @@ class FiniteLosses(keras.callbacks.Callback):
 
     def _stop(self, received: str) -> None:
         message = f"The {self._phase} phase diverged; {self._remedy}. Received: {received}"
-        if self._keeper is None:
+        if self._keeper is None or not self._keeper.has_kept:
             raise FloatingPointError(message)
         self._progress(f"{message}. The best epoch before it is kept.")
         self._keeper.diverged = True
@@ -195,7 +209,7 @@ class TensorBoardScalars(keras.callbacks.Callback):
         self._writer.close()
 
 
-class ValidationNdcg(Keeper):
+class ValidationNdcg(BestWeights):
     """Measures NDCG@20 on validation before the first epoch and after each; keeps the best.
 
     `history` holds `ndcg_at_20` and `recall_at_20`, whose first entry is the start, and `loss`,
@@ -224,8 +238,7 @@ class ValidationNdcg(Keeper):
         self.history: dict[str, list[float]] = {"ndcg_at_20": [], "recall_at_20": [], "loss": []}
 
     def on_train_begin(self, logs: Any = None) -> None:
-        super().on_train_begin()
-        self._measure(0)
+        self._look(0)
         self._progress(f"start: {self._word()}")
         self._started = time.monotonic()
 
@@ -234,24 +247,29 @@ class ValidationNdcg(Keeper):
             return
         loss = float((logs or {})["loss"])
         self.history["loss"].append(loss)
-        self._measure(epoch + 1)
+        self._look(epoch + 1)
         left = word_time_left(self._started, epoch + 1, self.params["epochs"])
         self._progress(
             f"epoch {epoch + 1} of {self.params['epochs']}: {word_terms(logs)}, {self._word()}, "
             f"{left}"
         )
 
+    def measure(self, model: Any) -> dict[str, float]:
+        """Measures a model as it is: `ndcg_at_20`, `recall_at_20`, `num_users`."""
+
+        def score(history: scipy.sparse.csr_matrix, rows: np.ndarray) -> np.ndarray:
+            return model.compute_scores(history, self._users[rows])
+
+        return ranking.compute_ranking_metrics(
+            score, self._train, self._validation, K, pass_users=True
+        )
+
     def _word(self) -> str:
         ndcg, recall = (self.history[name][-1] for name in ("ndcg_at_20", "recall_at_20"))
         return f"validation NDCG@{K} {ndcg:.4f}, Recall@{K} {recall:.4f}"
 
-    def _measure(self, epochs: int) -> None:
-        def score(history: scipy.sparse.csr_matrix, rows: np.ndarray) -> np.ndarray:
-            return self.model.compute_scores(history, self._users[rows])
-
-        figures = ranking.compute_ranking_metrics(
-            score, self._train, self._validation, K, pass_users=True
-        )
+    def _look(self, epochs: int) -> None:
+        figures = self.measure(self.model)
         for name in ("ndcg_at_20", "recall_at_20"):
             self.history[name].append(figures[name])
         self.keep_if_best(epochs, figures["ndcg_at_20"])

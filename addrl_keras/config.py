@@ -317,6 +317,10 @@ class ModelConfig:
 class LossConfig:
     """Weights of the training terms; 0 switches a term off.
 
+    The paper's `intra` and `inter` are off: the value heads alone tell the values of items that
+    nobody has told as well or better (docs/explain-and-steer.md), and without the two no weight of
+    the content side belongs to two attributes.
+
     Args:
         preference: Prediction of held-out items given the rest of the user's history.
         intra: Chunk classification within a modality (the paper's alpha).
@@ -334,8 +338,8 @@ class LossConfig:
     """
 
     preference: float = 1.0
-    intra: float = 0.1
-    inter: float = 0.01
+    intra: float = 0.0
+    inter: float = 0.0
     value: float = 1.0
     l2: float = 0.0
     preference_kind: str = "softmax"

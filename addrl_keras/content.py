@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from addrl_keras.calibration import ChosenEpochs, HeldOutValues
+from addrl_keras.calibration import FEWEST_LABELS, ChosenEpochs, HeldOutValues
 from addrl_keras.callbacks import FiniteLosses, Lines, Progress, TensorBoardScalars
 from addrl_keras.catalogue import Catalogue, Features, find_present, take_rows
 from addrl_keras.config import Config
@@ -20,6 +20,7 @@ from addrl_keras.layers.heads import ChunkClassifier, ValueHeads
 from addrl_keras.losses import disentangle
 
 Tensor = Any
+TERMS = ("intra", "inter", "value")
 # Of the projections' first weights. What rare features are given at random is no evidence.
 _INITIAL_SCALE = 0.01
 _TINY = 1e-12
@@ -90,8 +91,10 @@ class ContentTower(keras.Model):
             initializer="ones",
             trainable=False,
         )
+        weights = {name: getattr(config.losses, name) for name in TERMS}
+        self.term_weights = {name: weight for name, weight in weights.items() if weight}
         self.trackers = {
-            name: keras.metrics.Mean(name=name) for name in ("intra", "inter", "value", "loss")
+            name: keras.metrics.Mean(name=name) for name in (*self.term_weights, "loss")
         }
 
     def build(self, input_shape: Sequence[tuple[int | None, ...]]) -> None:
@@ -119,66 +122,87 @@ class ContentTower(keras.Model):
             "present": present,
         }
 
-    def get_chunk_weights(self, chunk: int) -> list[np.ndarray]:
-        """Copies what an attribute's chunk is computed and read with, in the order of weights."""
-        return [
-            ops.convert_to_numpy(weight)[part].copy() for weight, part in self._list_parts(chunk)
-        ]
+    def get_attribute_weights(self, attribute: int) -> list[np.ndarray]:
+        """Copies the weights that are an attribute's alone, its temperature aside.
 
-    def set_chunk_weights(self, chunk: int, values: Sequence[np.ndarray]) -> None:
-        """Sets what `get_chunk_weights` copied; all other chunks stay as they are."""
-        for (weight, part), value in zip(self._list_parts(chunk), values, strict=True):
+        Args:
+            attribute: Its place in configured order.
+
+        Returns:
+            Its columns of each projection, its attention, and its head.
+        """
+        parts = self._list_attribute_parts(attribute)
+        return [ops.convert_to_numpy(weight)[part].copy() for weight, part in parts]
+
+    def set_attribute_weights(self, attribute: int, values: Sequence[np.ndarray]) -> None:
+        """Sets the weights that are an attribute's alone; those of all others stay as they are.
+
+        Args:
+            attribute: Its place in configured order.
+            values: What `get_attribute_weights` copied.
+
+        Raises:
+            ValueError: They are of another tower's shapes.
+        """
+        parts = self._list_attribute_parts(attribute)
+        wanted = [ops.convert_to_numpy(weight)[part].shape for weight, part in parts]
+        if [value.shape for value in values] != wanted:
+            raise ValueError(
+                f"The weights of attribute {attribute} have the shapes {wanted}. "
+                f"Received: {[value.shape for value in values]}"
+            )
+        for (weight, part), value in zip(parts, values, strict=True):
             whole = ops.convert_to_numpy(weight).copy()
             whole[part] = value
             weight.assign(whole)
 
-    def _list_parts(self, chunk: int) -> list[tuple[Tensor, Any]]:
-        """Lists weights with the part of each that is the chunk's."""
+    def _list_attribute_parts(self, attribute: int) -> list[tuple[Tensor, Any]]:
+        """Lists weights with the part of each that is an attribute's; no two attributes share any.
+
+        An attention that is not shared has the chunk as the first axis of its weights.
+        """
         dim = self.config.model.chunk_dim
-        columns = np.s_[:, chunk * dim : (chunk + 1) * dim]
+        columns = np.s_[:, attribute * dim : (attribute + 1) * dim]
         return [
             *((projection.kernel, columns) for projection in self.projections),
-            *((weight, chunk) for weight in self.fusion.weights),
-            *((weight, ...) for weight in self.heads.heads[chunk].weights),
+            *((weight, attribute) for weight in self.fusion.weights),
+            *((weight, ...) for weight in self.heads.get_head(attribute).weights),
         ]
 
     def compute_terms(
         self, features: Sequence[Tensor], labels: Sequence[Tensor], training: bool
     ) -> dict[str, Tensor]:
-        """Computes the unweighted terms `intra`, `inter` and `value`, each a scalar."""
+        """Computes the terms that the configuration weighs, out of `intra`, `inter` and `value`.
+
+        Returns:
+            A scalar each, without its weight.
+        """
         outputs = self.call(features)
-        chunks, present = outputs["chunks"], outputs["present"]
-        count = chunks.shape[1]
-        zero = ops.zeros((), chunks.dtype)
-        intra = sum(
-            (
-                disentangle.intra_modality(
-                    self.classifiers[m](chunks[:, m], training=training), present[:, m]
-                )
-                for m in range(count)
-            ),
-            start=zero,
+        compute = {
+            "intra": lambda: self._compute_intra(outputs["chunks"], outputs["present"], training),
+            "inter": lambda: disentangle.inter_modality(outputs["chunks"], outputs["present"]),
+            "value": lambda: sum(map(disentangle.attribute_value, outputs["logits"], labels)),
+        }
+        return {name: compute[name]() for name in self.term_weights}
+
+    def _compute_intra(self, chunks: Tensor, present: Tensor, training: bool) -> Tensor:
+        return sum(
+            disentangle.intra_modality(classifier(chunks[:, m], training=training), present[:, m])
+            for m, classifier in enumerate(self.classifiers)
         )
-        inter = disentangle.inter_modality(chunks, present)
-        value = sum(
-            (
-                disentangle.attribute_value(*pair)
-                for pair in zip(outputs["logits"], labels, strict=True)
-            ),
-            zero,
-        )
-        return {"intra": intra, "inter": inter, "value": value}
 
     def train_step(self, data: Any) -> dict[str, Any]:
         import tensorflow as tf
 
         features, labels = data
-        weights = {name: getattr(self.config.losses, name) for name in ("intra", "inter", "value")}
         with tf.GradientTape() as tape:
             terms = self.compute_terms(features, labels, training=True)
-            loss = sum(weights[name] * term for name, term in terms.items())
+            loss = sum(self.term_weights[name] * term for name, term in terms.items())
+        # A classifier has no gradient where its term is off.
         variables = self.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        gradients = zip(tape.gradient(loss, variables), variables, strict=True)
+        moved = [(gradient, variable) for gradient, variable in gradients if gradient is not None]
+        self.optimizer.apply_gradients(moved)
         for name, value in {**terms, "loss": loss}.items():
             self.trackers[name].update_state(value)
         return {name: tracker.result() for name, tracker in self.trackers.items()}
@@ -189,7 +213,7 @@ class ItemBatches(keras.utils.PyDataset):
 
     Args:
         features: Float `[num_items, dim_m]` per content modality.
-        labels: Float `[num_items, num_values_k]` per attribute.
+        labels: Float CSR `[num_items, num_values_k]` per attribute.
         items: Int `[num_used]`, the items that are in it.
         batch_size: Items in a batch.
         seed: Of the order.
@@ -198,7 +222,7 @@ class ItemBatches(keras.utils.PyDataset):
     def __init__(
         self,
         features: Sequence[Features],
-        labels: Sequence[np.ndarray],
+        labels: Sequence[Features],
         items: np.ndarray,
         batch_size: int,
         seed: int,
@@ -214,7 +238,7 @@ class ItemBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
         rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         features = tuple(take_rows(feature, rows) for feature in self._features)
-        return features, tuple(label[rows] for label in self._labels)
+        return features, tuple(take_rows(label, rows) for label in self._labels)
 
     def on_epoch_end(self) -> None:
         self._generator.shuffle(self._order)
@@ -279,14 +303,20 @@ def fit_content_tower(
 
     Returns:
         `(tower, history)`: the tower, or `None` where the configuration has no content modality or
-        every content loss is off; and of the training that chose the epochs, by epoch, as `content`
-        the losses by name, with `held_out` where items were held out, and as `held_out` what that
-        is the sum of, by attribute. An attribute kept the epoch at which its own is lowest.
+        every content loss is off; and the figures of every epoch of the training that chose how
+        many there are. `history["content"]` has the losses by name, and as `held_out` the sum of
+        `history["content_held_out"]`, which has the cross-entropy of items held out by attribute,
+        without those that have too few labels to choose by. An attribute keeps the epoch at which
+        its own is lowest. Where nothing is held out there is none.
+
+    Raises:
+        FloatingPointError: A loss is not finite, and not every attribute has an epoch to go back
+            to.
     """
     losses, training = config.losses, config.training
     if not config.content_modalities or not (losses.intra or losses.inter or losses.value):
-        return None, {"content": {}, "held_out": {}}
-    labels = [catalogue.values[name].distribution().toarray() for name in config.attribute_names]
+        return None, {"content": {}, "content_held_out": {}}
+    labels = [catalogue.values[name].distribution() for name in config.attribute_names]
     features = [catalogue.features[modality.name] for modality in config.content_modalities]
     everything = np.arange(catalogue.num_items)
     held_out = _hold_out(config, features, labels)
@@ -304,7 +334,9 @@ def fit_content_tower(
         rate = training.content_learning_rate
         sources = (keeper,) if keeper else ()
         callbacks: list[keras.callbacks.Callback] = [
-            FiniteLosses(phase, f"lower training.content_learning_rate, now {rate}"),
+            FiniteLosses(
+                phase, f"lower training.content_learning_rate, now {rate}", keeper, progress
+            ),
             *sources,
             Lines(phase, progress, sources),
         ]
@@ -316,18 +348,18 @@ def fit_content_tower(
 
     if not len(held_out):
         tower, terms = train("content", everything, training.content_epochs)
-        return tower, {"content": terms, "held_out": {}}
+        return tower, {"content": terms, "content_held_out": {}}
 
     def predict(tower: ContentTower) -> list[np.ndarray]:
         parts = [outputs["logits"] for _, outputs in _iterate_outputs(tower, held_out_features)]
         return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     held_out_features = [part[held_out] for part in features]
-    keeper = HeldOutValues(predict, [part[held_out] for part in labels], training.content_patience)
+    held_out_labels = [take_rows(part, held_out) for part in labels]
+    keeper = HeldOutValues(predict, held_out_labels, training.content_patience)
     rest = np.setdiff1d(everything, held_out)
     tower, terms = train("content", rest, training.content_epochs, keeper)
-    kept = dict(zip(config.attribute_names, keeper.epochs, strict=True))
-    progress(f"content: epochs kept: {', '.join(f'{name} {n}' for name, n in kept.items())}")
+    progress(f"content: epochs kept: {_word_kept(config.attribute_names, keeper)}")
     if training.refit:
         temperatures = ops.convert_to_numpy(tower.temperatures)
         chosen = ChosenEpochs(keeper.epochs)
@@ -336,21 +368,31 @@ def fit_content_tower(
     by_attribute = zip(config.attribute_names, keeper.losses, strict=True)
     return tower, {
         "content": {**terms, **keeper.history},
-        "held_out": {name: values for name, values in by_attribute if values},
+        "content_held_out": {name: values for name, values in by_attribute if values},
     }
 
 
 def _hold_out(
-    config: Config, features: Sequence[Features], labels: Sequence[np.ndarray]
+    config: Config, features: Sequence[Features], labels: Sequence[Features]
 ) -> np.ndarray:
-    """Chooses items with content and values to choose the epoch on; none where few would be."""
+    """Chooses items with content and values to choose epochs on; none where few would be."""
+    training = config.training
     has_content = np.any([find_present(part) for part in features], axis=0)
-    has_value = np.any([part.any(axis=1) for part in labels], axis=0)
-    usable = np.flatnonzero(has_content & has_value)
-    count = min(_MOST_HELD_OUT, int(config.training.content_held_out * len(usable)))
-    if count < _FEWEST_HELD_OUT or not config.losses.value:
+    has_value = [find_present(part) for part in labels]
+    usable = np.flatnonzero(has_content & np.any(has_value, axis=0))
+    count = min(_MOST_HELD_OUT, int(training.content_held_out * len(usable)))
+    if count < _FEWEST_HELD_OUT or not config.losses.value or not training.content_epochs:
         return usable[:0]
-    return np.sort(np.random.default_rng(config.training.seed).choice(usable, count, False))
+    chosen = np.sort(np.random.default_rng(training.seed).choice(usable, count, False))
+    return chosen if any(part[chosen].sum() >= FEWEST_LABELS for part in has_value) else usable[:0]
+
+
+def _word_kept(names: Sequence[str], keeper: HeldOutValues) -> str:
+    """Words the epochs that were kept: `brand 16, popularity 2, colour 16 (few labels)`."""
+    return ", ".join(
+        f"{name} {epoch}{'' if losses else ' (few labels)'}"
+        for name, epoch, losses in zip(names, keeper.epochs, keeper.losses, strict=True)
+    )
 
 
 def make_content_tower(config: Config, catalogue: Catalogue) -> ContentTower:

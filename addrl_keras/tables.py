@@ -1,7 +1,8 @@
 """From tables in memory to what `fit` takes, for notebooks and scripts without a pipeline.
 
-A table is a pandas DataFrame, or a dict from column to a sequence of cells. None, NaN and "" are
-missing. The pipeline does the same by Transform, on tables of any size.
+A table is a pandas DataFrame, or a dict from column to a sequence of cells. None, NaN, NaT, pd.NA
+and "" are missing; an id must not be. The pipeline does the same by Transform, on tables of any
+size.
 """
 
 from __future__ import annotations
@@ -53,10 +54,10 @@ def make_catalogue(config: Config, items: Table, item_id: str = "item_id") -> Ca
         The catalogue, validated.
 
     Raises:
-        ValueError: A column is missing, an id occurs twice, or a cell cannot be what its column
-            should be; the message names it.
+        ValueError: A column is missing, an id is missing or occurs twice, or a cell cannot be what
+            its column should be; the message names it.
     """
-    ids = tuple(str(cell) for cell in _get_column(items, item_id))
+    ids = tuple(_get_ids(items, item_id))
     values = {
         attribute.name: _make_values(attribute, _get_column(items, attribute.column))
         for attribute in config.attributes
@@ -92,14 +93,12 @@ def split_interactions(
         users.
 
     Raises:
-        ValueError: A column is missing, or there is nothing to train on.
+        ValueError: A column or an id is missing, or there is nothing to train on.
     """
     position = {item: i for i, item in enumerate(catalogue.item_ids)}
 
     def get_pairs(table: Table) -> list[tuple[str, str]]:
-        users, items = (
-            [str(cell) for cell in _get_column(table, name)] for name in (user_id, item_id)
-        )
+        users, items = (_get_ids(table, name) for name in (user_id, item_id))
         return [pair for pair in zip(users, items, strict=True) if pair[1] in position]
 
     pairs = get_pairs(interactions)
@@ -148,13 +147,30 @@ def _get_column(table: Table, name: str) -> list[Any]:
         raise ValueError(f"The table lacks the column {name!r}. It has: {list(table)}") from None
 
 
+def _get_ids(table: Table, name: str) -> list[str]:
+    """Gets a column of ids. Missing ones would be one user, or one item, of that name."""
+    column = _get_column(table, name)
+    missing = [row for row, cell in enumerate(column) if _is_missing(cell)]
+    if missing:
+        raise ValueError(
+            f"Every row needs an id in the column {name!r}; leave out rows without, or give them "
+            f"ids. Received: {column[missing[0]]!r} in row {missing[0]}, and {len(missing) - 1} "
+            "more"
+        )
+    return [str(cell) for cell in column]
+
+
 def _compute_bucket(user: str, item: str) -> int:
     digest = hashlib.md5(f"{user}:{item}".encode(), usedforsecurity=False).hexdigest()
     return int(digest[:8], 16) % _BUCKETS
 
 
 def _is_missing(cell: Any) -> bool:
-    return cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell))
+    if np.ndim(cell):
+        return False  # A list is missing part by part.
+    # A comparison with pd.NA is pd.NA, which has no truth; NaN and NaT differ from themselves.
+    equal = cell == cell
+    return cell is None or not isinstance(equal, bool | np.bool_) or not equal or bool(cell == "")
 
 
 def _split_cell(cell: Any) -> list[str]:

@@ -1,8 +1,8 @@
 """Fitting a model: content side, closed-form start, gradient training, and the final refit.
 
 Everything is chosen on the validation interactions; with `refit` the same recipe is then fitted on
-train + validation for as many epochs as validation asked for, and the content side on all items for
-as many as the items held out asked for. Test interactions never come here.
+train + validation for as many epochs as validation asked for, and the content side on all items,
+each attribute for as many as the items held out asked for. Test interactions never come here.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ class FitResult:
         hold_weights: For each attribute of which a value is wanted, the weights of all chunks that
             keep the rest of a list (`addrl_keras.hold`), float32 `[num_attributes, num_chunks]`.
         history: Per phase (`content`, `validation`) the figures of every epoch, of the training
-            that chose how many there are; and as `watch`, what was seen of entanglement and
-            collapse (`addrl_keras.watching`).
+            that chose how many there are; as `content_held_out` the attributes' cross-entropies on
+            items held out, whose lowest is the epoch that an attribute kept; and as `watch`, what
+            was seen of entanglement and collapse (`addrl_keras.watching`).
         epochs: Epochs of gradient training that the model got; 0 means that the closed form was
             best on validation.
         content: What predicts missing attribute values from content; None where there is nothing
@@ -127,6 +128,7 @@ def fit(
         new = _find_new(fitted_on)
         progress(f"items without interactions, placed by their content: {len(new)}")
         place_new_items(model, catalogue, fitted_on, new)
+    model.finish_training()  # Steps let go of the teacher, where there were any.
     history = {
         **content_history,
         "validation": validation.history,
@@ -249,13 +251,11 @@ def _placing_helps(
         return True
     weights = model.get_weights()
     users = model.config.training.validation_users
-    before = ValidationNdcg(interactions.train, interactions.validation, 1, users=users)
-    before.set_model(model)
-    before.on_train_begin()
+    validation = ValidationNdcg(interactions.train, interactions.validation, 1, users=users)
+    without = validation.measure(model)["ndcg_at_20"]
     place_new_items(model, catalogue, interactions.train, new)
-    before.on_train_begin()
+    placed = validation.measure(model)["ndcg_at_20"]
     model.set_weights(weights)
-    without, placed = before.history["ndcg_at_20"]
     progress(f"validation NDCG@20 with new items placed {placed:.4f}, without {without:.4f}")
     return placed >= without
 

@@ -22,7 +22,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 
 from addrl_keras.catalogue import AttributeValues, Catalogue, normalize_rows
-from addrl_keras.config import MEMORY, RESIDUAL, Config, LossConfig
+from addrl_keras.config import MEMORY, RESIDUAL, Config
 from addrl_keras.metrics.disentanglement import compute_dci, split_items
 from addrl_keras.metrics.ranking import compute_ranking_metrics
 from addrl_keras.probing import (
@@ -35,6 +35,7 @@ from addrl_keras.probing import (
     probe_all,
 )
 from addrl_keras.watching import get_single_labels
+from benchmarks.ablations import PAPER_TERMS
 from benchmarks.fitted import Data, K, clear_rows, load_data, make_parser, score_ranking
 from benchmarks.provenance import load_result, make_provenance, write_result
 
@@ -50,7 +51,6 @@ EPOCHS = 5
 PAPER_EPOCHS = 30
 # Systems that are trained for long, with the first seed alone.
 LEARNT = ("paper", "macrid_vae")
-_TERMS = ("intra", "inter", "value")
 
 
 def measure(
@@ -358,11 +358,10 @@ def measure_dci(chunks: Chunks, labels: Mapping[str, np.ndarray], seed: int) -> 
 
 
 def make_losses(config: Config) -> dict[str, Config]:
-    """Makes the variants of the content side: the paper's terms in its proportions, and fewer."""
-    weights = LossConfig()
+    """Makes the variants of the content side: with all of the paper's terms, and with fewer."""
 
     def having(*names: str) -> Config:
-        terms = {name: getattr(weights, name) if name in names else 0.0 for name in _TERMS}
+        terms = {name: weight if name in names else 0.0 for name, weight in PAPER_TERMS.items()}
         return dataclasses.replace(config, losses=dataclasses.replace(config.losses, **terms))
 
     return {

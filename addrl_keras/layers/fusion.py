@@ -41,7 +41,7 @@ class FusionAttention(keras.layers.Layer):
         item without any modality has zero chunks and weights.
 
     Raises:
-        ValueError: `mode` is neither of the two.
+        ValueError: `mode` is neither of the two, or a size but the batch's is not known.
 
     Reference:
         AD-DRL, arXiv 2312.14433, section 3.3.
@@ -69,7 +69,11 @@ class FusionAttention(keras.layers.Layer):
         if self.mode == "uniform":
             return
         _, num_modalities, num_chunks, chunk_dim = chunks_shape
-        assert chunk_dim is not None, "the width of a chunk is known"
+        if num_modalities is None or num_chunks is None or chunk_dim is None:
+            raise ValueError(
+                "Modalities, chunks and their width must be known when the layer is built. "
+                f"Received: shape {tuple(chunks_shape)}"
+            )
         mlps = () if self.shared else (num_chunks,)
         limit = math.sqrt(6 / (chunk_dim + self.hidden_dim))  # Glorot's, of one chunk's kernel.
         self.hidden_kernel = self.add_weight(

@@ -40,9 +40,11 @@ class ChunkClassifier(keras.layers.Layer):
         self.num_chunks = num_chunks
         self.dropout = dropout
         self.seed = seed
-        self._dropout = keras.layers.Dropout(dropout, seed=seed)
+        self._dropout = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
         self._linear = keras.layers.Dense(
-            num_chunks, kernel_initializer=keras.initializers.GlorotUniform(seed=seed)
+            num_chunks,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+            dtype=self.dtype_policy,
         )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -93,25 +95,30 @@ class ValueHeads(keras.layers.Layer):
         super().__init__(**kwargs)
         self.num_values = tuple(num_values)
         self.seed = seed
-        self.heads = [
+        self._heads = [
             keras.layers.Dense(
                 size,
                 kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+                dtype=self.dtype_policy,
                 name=f"head_{k}",
             )
             for k, size in enumerate(self.num_values)
         ]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        if input_shape[1] is not None and input_shape[1] < len(self.heads):
+        if input_shape[1] is not None and input_shape[1] < len(self._heads):
             raise ValueError(
-                f"{len(self.heads)} value heads need as many chunks. Received: shape {input_shape}"
+                f"{len(self._heads)} value heads need as many chunks. Received: shape {input_shape}"
             )
-        for head in self.heads:
+        for head in self._heads:
             head.build((input_shape[0], input_shape[-1]))
 
+    def get_head(self, attribute: int) -> keras.layers.Dense:
+        """Gets the head of an attribute, by its place in configured order."""
+        return self._heads[attribute]
+
     def call(self, fused: Tensor) -> list[Tensor]:
-        return [head(fused[:, k]) for k, head in enumerate(self.heads)]
+        return [head(fused[:, k]) for k, head in enumerate(self._heads)]
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...]

@@ -17,6 +17,7 @@ import scipy.sparse
 from keras import ops
 
 from addrl_keras.callbacks import (
+    BestWeights,
     FiniteLosses,
     Keeper,
     Lines,
@@ -59,8 +60,9 @@ def fit_paper(
         The fitted model, of the same form as that of our recipe.
 
     Raises:
-        FloatingPointError: A term is not finite in the fit on train and validation; the message
-            names it, the epoch and the step. Before, training ends and the best epoch is kept.
+        FloatingPointError: A term is not finite before the first look at validation, or in the fit
+            on train and validation; the message names it, the epoch and the step. After a look,
+            training ends and the best epoch is kept.
     """
     keras.utils.set_random_seed(config.training.seed)
     looks = Looks(catalogue, interactions, config.training.patience, progress)
@@ -121,10 +123,11 @@ def _make_guard(
     return FiniteLosses("paper", remedy, keeper, progress)
 
 
-class Looks(Keeper):
+class Looks(BestWeights):
     """Looks at validation every few passes; keeps the best weights, stops when it gets no better.
 
-    `history` holds `ndcg_at_20`, `recall_at_20` and the terms, an entry a look.
+    It looks after the last pass too. `history` holds `ndcg_at_20`, `recall_at_20` and the terms, an
+    entry a look.
 
     Args:
         catalogue: The items.
@@ -148,11 +151,11 @@ class Looks(Keeper):
         }
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        super().on_train_begin()
         self._started = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        if self.diverged or (epoch + 1) % EPOCHS_PER_LOOK:
+        is_last = epoch + 1 == self.params["epochs"]
+        if self.diverged or ((epoch + 1) % EPOCHS_PER_LOOK and not is_last):
             return
         figures = self._measure()
         terms = {name: float((logs or {})[name]) for name in TERMS}

@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ElementTree
 import pyarrow.parquet as pq
 import pytest
 
+from addrl_keras.config import Attribute, Config, TrainingConfig
 from tfx_pipeline import cli
 from tfx_pipeline.drift import FIRST, ColumnDrift, Drift, TableSize, load_drift
 from tfx_pipeline.index.extras import load_extras
@@ -98,6 +99,28 @@ def test_what_drifted_is_in_a_table_and_said_first():
         _make_empty()
     )
     assert "The schema compares no column" in pages.render(_make_empty(drift=Drift("17")))
+
+
+@pytest.mark.parametrize(
+    ("held_out", "refit", "words"),
+    [
+        (
+            {"year": [2.0, 1.0, 3.0], "genre": [1.0, 2.0, 3.0]},
+            True,
+            "apart best (year 2, genre 1, of 3) and was then trained on all items for as many. ",
+        ),
+        ({"genre": [3.0, 2.0]}, False, "(genre 2, of 2). Too few values to choose by: year. "),
+        ({}, True, ""),
+    ],
+)
+def test_the_epochs_that_attributes_kept_are_said(held_out, refit, words):
+    from tfx_pipeline.report.contents import _word_content
+
+    config = Config(
+        attributes=(Attribute("year", "year", kind="numeric"), Attribute("genre", "genres")),
+        training=TrainingConfig(refit=refit),
+    )
+    assert _word_content(held_out, config).endswith(words)
 
 
 @pytest.fixture(scope="module")

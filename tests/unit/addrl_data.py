@@ -49,6 +49,7 @@ def make_config(**parts) -> Config:
     model = {"chunk_dim": CHUNK_DIM, "value_dim": CHUNK_DIM, "residual_dim": 4, "memory_size": 8}
     training = {"content_epochs": 20, "epochs": 3, "batch_size": 16, "item_batch_size": 16}
     training |= {"content_learning_rate": 0.03}
+    losses = {"intra": 0.1, "inter": 0.01}
     start = {"ease_lambda": 20.0, "side_information": (("genre", 1.0), ("title", 1.0))}
     return Config(
         attributes=(
@@ -64,7 +65,7 @@ def make_config(**parts) -> Config:
         model=ModelConfig(**model | parts.pop("model", {})),
         training=TrainingConfig(**training | parts.pop("training", {})),
         start=StartConfig(**start | parts.pop("start", {})),
-        losses=LossConfig(**parts.pop("losses", {})),
+        losses=LossConfig(**losses | parts.pop("losses", {})),
         **parts,
     )
 

@@ -1,12 +1,15 @@
 """What every Keras layer of the project must do, whatever it computes."""
 
+import tempfile
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 
 def check_layer(layer, inputs, seed=0):
-    """Checks building, symbolic calls, the config round trip, batch sizes and one training step.
+    """Checks building, symbolic calls, batch sizes, the config round trip, a file, mixed precision,
+    and one training step.
 
     Args:
         layer: Not built yet.
@@ -23,6 +26,8 @@ def check_layer(layer, inputs, seed=0):
         for part, whole in zip(_call(layer, [x[:size] for x in inputs]), outputs, strict=True):
             np.testing.assert_allclose(part, whole[:size], atol=1e-5)
     _check_round_trip(layer, inputs, outputs)
+    _check_file(layer, symbolic, inputs, outputs)
+    _check_mixed_precision(layer, inputs, outputs)
     return _check_step(layer, inputs, seed)
 
 
@@ -38,6 +43,29 @@ def _check_round_trip(layer, inputs, outputs):
     again.set_weights(layer.get_weights())
     for one, other in zip(_call(again, inputs), outputs, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def _check_file(layer, symbolic, inputs, outputs):
+    model = keras.Model(symbolic, layer(*symbolic))
+    with tempfile.TemporaryDirectory() as directory:
+        model.save(f"{directory}/model.keras")
+        again = keras.saving.load_model(f"{directory}/model.keras")
+    for one, other in zip(
+        keras.tree.flatten(again([*map(tf.constant, inputs)])), outputs, strict=True
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def _check_mixed_precision(layer, inputs, outputs):
+    """Computes in bfloat16 what it computes in float32, to its three digits."""
+    half = type(layer).from_config({**layer.get_config(), "dtype": "mixed_bfloat16"})
+    half(*map(tf.constant, inputs))
+    half.set_weights(layer.get_weights())
+    found = keras.tree.flatten(half(*map(tf.constant, inputs)))
+    for one, other in zip(found, outputs, strict=True):
+        assert one.dtype == tf.bfloat16
+        close = {"rtol": 0.05, "atol": 0.05}
+        np.testing.assert_allclose(tf.cast(one, tf.float32), other, **close)
 
 
 def _check_step(layer, inputs, seed):

@@ -51,11 +51,17 @@ class _Tower:
     def predict(self):
         return self.epochs[self.epoch]
 
-    def get_chunk_weights(self, chunk):
+    def get_weights(self):
         return self.epoch + 1
 
-    def set_chunk_weights(self, chunk, epoch):
-        self.kept[chunk] = epoch
+    def set_weights(self, epoch):
+        self.kept["whole"] = epoch
+
+    def get_attribute_weights(self, attribute):
+        return self.epoch + 1
+
+    def set_attribute_weights(self, attribute, epoch):
+        self.kept[attribute] = epoch
 
     def assign(self, temperatures):
         self.assigned = list(temperatures)
@@ -87,7 +93,7 @@ def test_being_too_sure_costs_no_epoch_but_mistaking_values_does():
     # Thirty times too sure, the second tells values apart better than the first.
     epochs = [[part] for part in (UNCLEAR, 30.0 * RIGHT, UNCLEAR, UNCLEAR, RIGHT)]
     tower, keeper = _train(epochs, [LABELS])
-    assert (tower.epoch, tower.kept, keeper.epochs) == (3, {0: 2}, [2])
+    assert (tower.epoch, tower.kept, keeper.epochs) == (3, {"whole": 2, 0: 2}, [2])
     assert tower.assigned[0] > 1.0
     assert int(np.argmin(keeper.losses[0])) == 1
 
@@ -96,7 +102,7 @@ def test_each_attribute_keeps_an_epoch_of_its_own():
     quick, slow = (UNCLEAR, RIGHT, UNCLEAR, UNCLEAR), (-RIGHT, UNCLEAR, RIGHT, UNCLEAR)
     tower, keeper = _train(list(zip(quick, slow, strict=True)), [LABELS, LABELS], patience=1)
     assert tower.epoch == 3, "one attribute that gets better is enough to go on"
-    assert tower.kept == {0: 2, 1: 3}
+    assert tower.kept == {"whole": 3, 0: 2, 1: 3}
     assert keeper.epochs == [2, 3]
     assert tower.assigned == [fit_temperature(RIGHT, LABELS)[0]] * 2
     np.testing.assert_allclose(keeper.history["held_out"], np.sum(keeper.losses, axis=0))
@@ -106,19 +112,43 @@ def test_an_attribute_with_few_labels_keeps_the_epoch_that_is_best_for_the_other
     few = np.concatenate([LABELS[:3], np.zeros((17, 3))])
     epochs = [[UNCLEAR, 9.0 * few], [RIGHT, few], [UNCLEAR, 9.0 * few]]
     tower, keeper = _train(epochs, [LABELS, few])
-    assert (tower.kept, tower.assigned[1], keeper.losses[1]) == ({0: 2, 1: 2}, 1.0, [])
+    assert (tower.kept, tower.assigned[1], keeper.losses[1]) == ({"whole": 2, 0: 2, 1: 2}, 1.0, [])
     assert keeper.history["held_out"][1] == fit_temperature(RIGHT, LABELS)[1]
 
 
-def test_where_no_attribute_has_a_say_the_last_epoch_is_kept():
-    few = LABELS[:19]
-    tower, keeper = _train([[-few], [few], [-few], [-few]], [few], patience=1)
-    assert (tower.kept, keeper.epochs, tower.assigned) == ({0: 4}, [4], [1.0])
+def test_what_gets_better_for_the_others_together_is_no_reason_to_go_on():
+    few = np.zeros((20, 3))
+    together = [[RIGHT, -RIGHT, few], [-RIGHT, RIGHT, few], [UNCLEAR, RIGHT, few]]
+    tower, keeper = _train([*together, *together], [LABELS, LABELS, few], patience=1)
+    assert keeper.epochs == [1, 2, 3]
+    assert tower.epoch == 2
+
+
+def test_somebody_must_have_a_say():
+    with pytest.raises(ValueError, match=r"needs 20 held-out items .*Received: \[19\]"):
+        HeldOutValues(_Tower.predict, [LABELS[:19]], 1)
+
+
+def test_what_was_kept_before_training_diverged_is_gone_back_to():
+    tower = _Tower([[RIGHT, UNCLEAR], [np.nan * RIGHT, RIGHT], [RIGHT, RIGHT]])
+    for keeper in (HeldOutValues(_Tower.predict, [LABELS] * 2, 2), ChosenEpochs([1, 2])):
+        keeper.set_model(tower)
+        keeper.on_train_begin()
+        tower.epoch = 0
+        assert not keeper.has_kept
+        keeper.on_epoch_end(0)
+        assert keeper.has_kept == isinstance(keeper, HeldOutValues)
+        keeper.diverged = True
+        tower.epoch = 1
+        keeper.on_epoch_end(1)
+        keeper.on_train_end()
+        assert tower.kept[0] == 1
+    assert tower.kept == {"whole": 1, 0: 1, 1: 1}
 
 
 def test_given_epochs_are_kept_and_training_is_not_stopped():
     tower = _run(_Tower([[RIGHT, RIGHT]] * 4), ChosenEpochs([3, 1]))
-    assert (tower.epoch, tower.kept) == (3, {0: 3, 1: 1})
+    assert (tower.epoch, tower.kept) == (3, {"whole": 3, 0: 3, 1: 1})
 
 
 def test_logits_that_are_not_finite_end_the_phase_by_name():

@@ -98,15 +98,21 @@ def test_a_pass_over_a_small_catalogue_has_several_steps(planted):
 def few_are_enough(monkeypatch):
     monkeypatch.setattr("addrl_keras.content._FEWEST_HELD_OUT", 10)
     monkeypatch.setattr("addrl_keras.calibration.FEWEST_LABELS", 5)
+    monkeypatch.setattr("addrl_keras.content.FEWEST_LABELS", 5)
 
 
-def test_a_chunk_is_set_and_no_other_moves(features):
-    tower = ContentTower(make_config(), NUM_VALUES)
-    other = ContentTower(make_config(training={"seed": 1}), NUM_VALUES)
+@pytest.mark.parametrize("fusion", ["attention", "uniform"])
+def test_an_attributes_weights_are_set_and_no_other_moves(features, fusion):
+    tower, other = (
+        ContentTower(make_config(model={"fusion": fusion}, training={"seed": seed}), NUM_VALUES)
+        for seed in (0, 1)
+    )
     before, wanted = tower(features)["logits"], other(features)["logits"]
-    tower.set_chunk_weights(1, other.get_chunk_weights(1))
+    tower.set_attribute_weights(1, other.get_attribute_weights(1))
     for k, logits in enumerate(tower(features)["logits"]):
         np.testing.assert_allclose(logits, (wanted if k == 1 else before)[k], atol=1e-5)
+    with pytest.raises(ValueError, match=r"attribute 2 have the shapes .*Received: \[\("):
+        tower.set_attribute_weights(2, other.get_attribute_weights(1))
 
 
 def test_an_attribute_learns_as_if_it_were_alone(planted):
@@ -125,16 +131,16 @@ def test_an_attribute_learns_as_if_it_were_alone(planted):
         return fit_content_tower(config, catalogue)[0]
 
     together, alone = learn(None), learn("genre")
-    _assert_same_chunk(together, alone, 1)
+    _assert_same_attribute(together, alone, 1)
 
 
 def _forget(values):
     return AttributeValues(values.names, 0 * values.matrix)
 
 
-def _assert_same_chunk(one, other, chunk):
-    pairs = zip(one.get_chunk_weights(chunk), other.get_chunk_weights(chunk), strict=True)
-    for weight, same in pairs:
+def _assert_same_attribute(one, other, attribute):
+    pairs = (tower.get_attribute_weights(attribute) for tower in (one, other))
+    for weight, same in zip(*pairs, strict=True):
         np.testing.assert_allclose(weight, same, atol=1e-5)
 
 
@@ -145,7 +151,7 @@ def test_each_attribute_goes_back_to_the_epoch_that_told_its_held_out_values_bes
     training = {"content_held_out": 0.4, "content_epochs": 12, "refit": False}
     config = make_config(losses=losses, training=training)
     tower, history = fit_content_tower(config, planted.catalogue)
-    held_out = history["held_out"]
+    held_out = history["content_held_out"]
     best = {name: int(np.argmin(values)) + 1 for name, values in held_out.items()}
     assert list(best) == ["year", "genre", "brand"]
     assert len(set(best.values())) > 1
@@ -155,7 +161,7 @@ def test_each_attribute_goes_back_to_the_epoch_that_told_its_held_out_values_bes
     quickest = min(best, key=best.get)
     shorter = {**training, "content_epochs": best[quickest]}
     again, _ = fit_content_tower(make_config(losses=losses, training=shorter), planted.catalogue)
-    _assert_same_chunk(tower, again, list(best).index(quickest))
+    _assert_same_attribute(tower, again, list(best).index(quickest))
 
 
 def test_the_refit_trains_on_all_items_for_the_chosen_numbers_of_epochs(planted, few_are_enough):
@@ -164,7 +170,9 @@ def test_the_refit_trains_on_all_items_for_the_chosen_numbers_of_epochs(planted,
     tower, history = fit_content_tower(
         make_config(training=training), planted.catalogue, lines.append
     )
-    best = {name: int(np.argmin(values)) + 1 for name, values in history["held_out"].items()}
+    best = {
+        name: int(np.argmin(values)) + 1 for name, values in history["content_held_out"].items()
+    }
     most = max(best.values())
     assert lines[-1].startswith(f"content refit: epoch {most} of {most}, ")
     assert f"epochs kept: year {best['year']}, genre {best['genre']}, " in "".join(lines)
@@ -175,20 +183,28 @@ def test_the_refit_trains_on_all_items_for_the_chosen_numbers_of_epochs(planted,
     temperatures = np.asarray(tower.temperatures)
     np.testing.assert_allclose(temperatures, np.asarray(chosen.temperatures), rtol=1e-5)
     assert (temperatures != 1.0).any()
-    quickest = min(best, key=best.get)
-    without = {"content_held_out": 0.0, "content_epochs": best[quickest]}
-    whole, _ = fit_content_tower(make_config(training=without), planted.catalogue)
-    _assert_same_chunk(tower, whole, list(best).index(quickest))
+    for k, epochs in enumerate(best.values()):
+        without = {"content_held_out": 0.0, "content_epochs": epochs}
+        whole, _ = fit_content_tower(make_config(training=without), planted.catalogue)
+        _assert_same_attribute(tower, whole, k)
 
 
 def test_nothing_is_held_out_where_nothing_is_asked_for_or_values_are_not_learnt(
     planted, few_are_enough
 ):
-    for changes in ({"training": {"content_held_out": 0.0}}, {"losses": {"value": 0.0}}):
+    for changes in (
+        {"training": {"content_held_out": 0.0}},
+        {"training": {"content_epochs": 0}},
+        {"losses": {"value": 0.0}},
+    ):
         config = make_config(**changes)
         tower, history = fit_content_tower(config, planted.catalogue)
-        assert history["held_out"] == {}
-        assert set(history["content"]) == {"intra", "inter", "value", "loss"}
+        assert history["content_held_out"] == {}
+        if not config.training.content_epochs:
+            assert history["content"] == {}
+            continue
+        terms = {"intra", "inter", "value", "loss"} - ({"value"} if "losses" in changes else set())
+        assert set(history["content"]) == terms
         assert len(history["content"]["loss"]) == config.training.content_epochs
         np.testing.assert_array_equal(np.asarray(tower.temperatures), 1.0)
 
@@ -258,7 +274,10 @@ def test_a_weight_of_zero_switches_a_term_off(features, labels, kept):
 
 def test_no_losses_or_no_content_need_no_tower(planted):
     off = {"intra": 0.0, "inter": 0.0, "value": 0.0}
-    assert fit_content_tower(make_config(losses=off), planted.catalogue)[0] is None
+    assert fit_content_tower(make_config(losses=off), planted.catalogue) == (
+        None,
+        {"content": {}, "content_held_out": {}},
+    )
     with pytest.raises(ValueError, match="at least one modality beside `id`"):
         ContentTower(_without_content(), NUM_VALUES)
 
@@ -291,6 +310,21 @@ def test_a_single_modality_has_no_inter_term(planted, labels):
     )
     assert float(terms["inter"]) == 0.0
     assert float(terms["value"]) > 0.0
+
+
+def test_what_was_kept_before_the_phase_diverged_is_used(planted, few_are_enough, monkeypatch):
+    lines = []
+
+    def diverge(self, epoch, logs=None):
+        if epoch == 1:
+            self.model.projections[0].kernel.assign(np.nan * self.model.projections[0].kernel)
+
+    monkeypatch.setattr("addrl_keras.callbacks.Lines.on_epoch_begin", diverge)
+    config = make_config(training={"content_held_out": 0.4, "content_epochs": 4, "refit": False})
+    tower, history = fit_content_tower(config, planted.catalogue, lines.append)
+    assert any("The content phase diverged" in line for line in lines)
+    assert all(np.isfinite(weight).all() for weight in tower.get_weights())
+    assert {len(losses) for losses in history["content_held_out"].values()} == {1}
 
 
 def test_a_diverging_phase_stops_with_its_name(planted):

@@ -145,6 +145,8 @@ class TestFusionAttention:
     def test_an_unknown_mode_is_refused(self):
         with pytest.raises(ValueError, match=r"'attention' or 'uniform'\. Received: 'mean'"):
             FusionAttention("mean")
+        with pytest.raises(ValueError, match=r"must be known .*Received: shape \(None, 3, None, 5"):
+            FusionAttention().build((None, 3, None, 5))
 
 
 class TestChunkClassifier:

@@ -137,6 +137,28 @@ def test_it_learns_and_says_each_term(planted, paper):
     assert own["recall_at_5"] > popular["recall_at_5"]
 
 
+def test_the_last_of_few_passes_is_looked_at(planted):
+    config = make_paper_config(epochs=2)
+    result = fit(config, planted.catalogue, planted.interactions)
+    assert result.epochs == 2
+    assert len(result.history["validation"]["ndcg_at_20"]) == 1
+
+
+def test_training_ends_after_looks_that_find_nothing_better(planted):
+    config = make_paper_config(learning_rate=1e-9, patience=1, refit=False)
+    result = fit(config, planted.catalogue, planted.interactions)
+    assert len(result.history["validation"]["ndcg_at_20"]) == 2
+    assert result.epochs == 5
+
+
+def test_to_diverge_before_the_first_look_leaves_nothing_to_serve(planted):
+    config = make_paper_config(learning_rate=1e38, epochs=4)
+    with pytest.raises(
+        FloatingPointError, match=r"paper phase diverged; lower .*1e\+38\. Received"
+    ):
+        fit(config, planted.catalogue, planted.interactions)
+
+
 def test_the_same_seed_gives_the_same_model(planted):
     config = make_paper_config(epochs=5, refit=False)
     first, second = (

@@ -60,6 +60,24 @@ def test_cells_that_cannot_be_what_they_should_be_are_named(change, message):
         ad.make_catalogue(CONFIG, {**ITEMS, **change})
 
 
+NOTHING = [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, ""]
+
+
+@pytest.mark.parametrize("cell", NOTHING, ids=repr)
+def test_a_missing_cell_has_no_value_and_a_missing_id_is_refused(cell):
+    items = {**ITEMS, "price": [1.0, 2.0, cell, 3.0], "brand": ["x", cell, "y", "x"]}
+    items["title"] = ["red dawn", cell, "red", "dawn"]
+    catalogue = ad.make_catalogue(CONFIG, items)
+    assert catalogue.values["price"].rows()[2] == ()
+    assert catalogue.values["brand"].rows() == [("x",), (), ("(other)",), ("x",)]
+    assert not catalogue.features["title"].toarray()[1].any()
+    with pytest.raises(ValueError, match=r"id in the column 'item_id'; .* in row 2, and 1 more"):
+        ad.make_catalogue(CONFIG, {**ITEMS, "item_id": ["a", "b", cell, cell]})
+    likes = {"user_id": ["u", cell], "item_id": ["a", "b"]}
+    with pytest.raises(ValueError, match=r"id in the column 'user_id'; .* in row 1, and 0 more"):
+        ad.split_interactions(catalogue, likes)
+
+
 def test_a_column_that_is_not_there_is_named():
     items = {name: column for name, column in ITEMS.items() if name != "brand"}
     with pytest.raises(ValueError, match=r"lacks the column 'brand'. It has: \['item_id'"):

@@ -87,7 +87,7 @@ def test_the_history_has_one_figure_per_epoch_and_the_start(fitted, random_start
         assert len(figures["ndcg_at_20"]) == len(figures["loss"]) + 1
         assert np.isfinite(figures["loss"]).all()
     assert set(fitted.history["content"]) == {"intra", "inter", "value", "loss"}
-    assert random_start.history["content"] == {}
+    assert random_start.history["content"] == {} == random_start.history["content_held_out"]
 
 
 def test_the_same_seed_gives_the_same_scores_and_another_seed_others(planted):
@@ -138,6 +138,13 @@ def test_without_epochs_the_start_is_measured_and_kept(planted):
     assert result.history["validation"]["loss"] == []
     assert result.history["validation"]["ndcg_at_20"][0] > 0.3
     assert any("start: validation NDCG@20" in line for line in lines)
+
+
+def test_the_teacher_is_let_go_of_where_there_are_no_steps(planted):
+    losses = {**QUICK["losses"], "preference_kind": "distillation"}
+    for refit in (True, False):
+        config = make_config(losses=losses, training={"epochs": 0, "refit": refit})
+        assert fit(config, planted.catalogue, planted.interactions).model.teacher is None
 
 
 def test_patience_ends_training_and_progress_tells_every_epoch(planted):

@@ -3,7 +3,6 @@
 from addrl_keras.config import (
     Attribute,
     Config,
-    LossConfig,
     Modality,
     ModelConfig,
     StartConfig,
@@ -68,9 +67,6 @@ def hm() -> PipelineConfig:
         ),
         # Wide enough that a modality's chunk tells 71 product types apart.
         model=ModelConfig(chunk_dim=96, residual_dim=512, memory_size=256),
-        # The heads alone read more of content than with the paper's two other terms beside them
-        # (docs/explain-and-steer.md, where values are hidden).
-        losses=LossConfig(intra=0.0, inter=0.0),
         # The closed form as it stands: on validation an epoch of gradient training moved NDCG@20
         # from .1424 to .1437, no more than another seed does, at several times the time.
         training=TrainingConfig(epochs=0),

@@ -1,6 +1,6 @@
 """The preset `movielens`: films, from a package on PyPI."""
 
-from addrl_keras.config import Attribute, Config, LossConfig, Modality, ModelConfig, StartConfig
+from addrl_keras.config import Attribute, Config, Modality, ModelConfig, StartConfig
 from tfx_pipeline.configs import GateConfig, PipelineConfig
 
 ATTRIBUTES = (
@@ -42,8 +42,6 @@ def movielens() -> PipelineConfig:
             popularity_exponent=0.05,
         ),
         model=ModelConfig(residual_dim=512, memory_size=128),
-        # As for `hm`: the heads alone read more of content.
-        losses=LossConfig(intra=0.0, inter=0.0),
     )
     return PipelineConfig(
         name="movielens",

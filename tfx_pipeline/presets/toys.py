@@ -3,7 +3,6 @@
 from addrl_keras.config import (
     Attribute,
     Config,
-    LossConfig,
     Modality,
     ModelConfig,
     StartConfig,
@@ -37,8 +36,6 @@ def toys() -> PipelineConfig:
             spectral_rank=256,
         ),
         model=ModelConfig(residual_dim=256, memory_size=256),
-        # As for `hm`: the heads alone read more of content.
-        losses=LossConfig(intra=0.0, inter=0.0),
         # The closed form as it stands, as for `hm`.
         training=TrainingConfig(epochs=0),
     )

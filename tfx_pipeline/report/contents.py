@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from addrl_keras.config import Config
 from addrl_keras.control import Served, sweep
 from addrl_keras.metrics import ranking
 from addrl_keras.probing import compute_floor, compute_majorities, get_chunks, get_labels, probe_all
@@ -233,7 +234,7 @@ def _draw_learning(result: FitResult) -> tuple[list[str], str]:
             name: (list(range(1, len(values) + 1)), values) for name, values in content.items()
         }
         drawn.append(figures.draw_lines(lines, "epoch", "loss", "content: the attributes' terms"))
-    held_out = result.history.get("held_out", {})
+    held_out = result.history.get("content_held_out", {})
     if held_out:
         lines = {
             name: (list(range(1, len(values) + 1)), values) for name, values in held_out.items()
@@ -241,7 +242,7 @@ def _draw_learning(result: FitResult) -> tuple[list[str], str]:
         drawn.append(
             figures.draw_lines(lines, "epoch", "cross-entropy", "content: values held out")
         )
-    told = _word_content(held_out)
+    told = _word_content(held_out, result.model.config)
     looks = {name: validation.get(f"{name}_at_{K}", []) for name in ("recall", "ndcg")}
     if len(looks["ndcg"]) > 1:
         lines = {name: (list(range(len(values))), values) for name, values in looks.items()}
@@ -262,14 +263,17 @@ def _draw_learning(result: FitResult) -> tuple[list[str], str]:
     )
 
 
-def _word_content(held_out: Mapping[str, Sequence[float]]) -> str:
+def _word_content(held_out: Mapping[str, Sequence[float]], config: Config) -> str:
     if not held_out:
         return ""
     kept = ", ".join(f"{name} {int(np.argmin(losses)) + 1}" for name, losses in held_out.items())
     most = len(next(iter(held_out.values())))
+    few = [name for name in config.attribute_names if name not in held_out]
+    others = f" Too few values to choose by: {', '.join(few)}." if few else ""
+    again = " and was then trained on all items for as many" if config.training.refit else ""
     return (
         "Of the content side each attribute keeps the epoch that told its values on items held out "
-        f"apart best ({kept}, of {most}). "
+        f"apart best ({kept}, of {most}){again}.{others} "
     )
 
 
