@@ -58,19 +58,33 @@ def _probe(vectors: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float, f
     return round(found, 4), round(majority, 4)
 
 
-def compute_majorities(labels: Labels) -> dict[str, float]:
-    """Computes how often the most frequent value is right, by attribute."""
-    return {
-        name: _probe(np.zeros((len(values), 1)), values, 0)[1] for name, values in labels.items()
-    }
+def compute_majorities(labels: Labels, seed: int = 0) -> dict[str, float]:
+    """Computes how often the most frequent value is right on the items that a probe is judged on.
+
+    Args:
+        labels: Of the items.
+        seed: Of the choice of these items.
+
+    Returns:
+        The share by attribute.
+    """
+    nothing = {name: np.zeros((len(values), 1)) for name, values in labels.items()}
+    return {name: _probe(nothing[name], values, seed)[1] for name, values in labels.items()}
 
 
-def compute_floor(labels: Labels) -> dict[str, dict[str, float]]:
+def compute_floor(labels: Labels, seed: int = 0) -> dict[str, dict[str, float]]:
     """Computes what the label of each attribute alone tells of each other.
 
     Attributes are correlated by nature, so no chunk that stands for one can tell less.
+
+    Args:
+        labels: Of the items.
+        seed: Of the choice of the items that a probe is judged on.
+
+    Returns:
+        By attribute that is known the accuracies by attribute that is told.
     """
-    return {name: probe_all(_one_hot(values), labels) for name, values in labels.items()}
+    return {name: probe_all(_one_hot(values), labels, seed) for name, values in labels.items()}
 
 
 def _one_hot(labels: np.ndarray) -> np.ndarray:

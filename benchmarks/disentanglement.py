@@ -75,8 +75,6 @@ def measure(
         "seeds": [],
         "attributes": list(labels),
         "num_items": data.catalogue.num_items,
-        "majority": compute_majorities(labels),
-        "floor": compute_floor(labels),
         "systems": {},
         "hidden": {},
         "losses": name_default(data.config),
@@ -110,7 +108,22 @@ def measure(
         found["hidden"].setdefault("probe_on_all_content", []).append({"seed": seed, **best})
         print(f"{preset} hidden, probe on all content, seed {seed}: {best}", flush=True)
         found["seeds"].append(seed)
+        found |= compute_references(labels, found["seeds"])
         yield found
+
+
+def compute_references(labels: Labels, seeds: Sequence[int]) -> dict[str, Any]:
+    """Computes what labels alone tell, as `majority` and `floor`, averaged over the seeds."""
+    majorities = [compute_majorities(labels, seed) for seed in seeds]
+    floors = [compute_floor(labels, seed) for seed in seeds]
+    return {
+        "majority": _average(majorities),
+        "floor": {name: _average([floor[name] for floor in floors]) for name in labels},
+    }
+
+
+def _average(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: round(float(np.mean([row[name] for row in rows])), 4) for name in rows[0]}
 
 
 def make_systems(
