@@ -24,7 +24,7 @@ import numpy as np
 import scipy.optimize
 import scipy.special
 
-from addrl_keras.callbacks import Keeper
+from addrl_keras.callbacks import Keeper, Progress
 
 # Of the logarithm of a temperature.
 _BOUNDS = (-3.0, 3.0)
@@ -60,7 +60,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> tuple[float, floa
             f"more. Received: shapes {logits.shape} and {labels.shape}"
         )
     if not np.isfinite(logits).all():
-        raise FloatingPointError("A temperature needs finite logits.")
+        raise FloatingPointError("logits that are not finite, which no temperature fits")
     logits = logits.astype(np.float64)
 
     def compute_cross_entropy(log_temperature: float) -> float:
@@ -81,8 +81,8 @@ class _ChunkKeeper(Keeper):
     What is no attribute's goes back to the last of these epochs.
     """
 
-    def __init__(self, num_attributes: int) -> None:
-        super().__init__()
+    def __init__(self, num_attributes: int, progress: Progress = lambda line: None) -> None:
+        super().__init__(progress)
         self.epochs = [0] * num_attributes
         self.history: dict[str, list[float]] = {}
         self._kept: dict[int, list[np.ndarray]] = {}
@@ -110,10 +110,11 @@ class ChosenEpochs(_ChunkKeeper):
 
     Args:
         epochs: Of each attribute, from 1.
+        progress: Called with a line where training has to end.
     """
 
-    def __init__(self, epochs: Sequence[int]) -> None:
-        super().__init__(len(epochs))
+    def __init__(self, epochs: Sequence[int], progress: Progress = lambda line: None) -> None:
+        super().__init__(len(epochs), progress)
         self._chosen = tuple(epochs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -138,6 +139,7 @@ class HeldOutValues(_ChunkKeeper):
             whose value is not known.
         patience: Epochs without a better figure of any attribute that has a say after which
             training stops.
+        progress: Called with a line where training has to end.
 
     Attributes:
         epochs: Of each attribute the number of the epoch that is kept, from 1; 0 before the first.
@@ -147,7 +149,8 @@ class HeldOutValues(_ChunkKeeper):
 
     Raises:
         ValueError: No attribute has a say.
-        FloatingPointError: A logit is not finite; the message names the epoch.
+        FloatingPointError: A logit is not finite in the first epoch; the message names the epoch.
+            Later, training ends and what was kept is gone back to.
     """
 
     def __init__(
@@ -155,8 +158,9 @@ class HeldOutValues(_ChunkKeeper):
         predict: Callable[[Any], Sequence[np.ndarray]],
         labels: Sequence[np.ndarray],
         patience: int,
+        progress: Progress = lambda line: None,
     ) -> None:
-        super().__init__(len(labels))
+        super().__init__(len(labels), progress)
         self._predict, self._labels, self._patience = predict, labels, patience
         known = {k: np.flatnonzero(part.any(axis=1)) for k, part in enumerate(labels)}
         self._known = {k: rows for k, rows in known.items() if len(rows) >= FEWEST_LABELS}
@@ -176,7 +180,14 @@ class HeldOutValues(_ChunkKeeper):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self.diverged:
             return
-        found = self._fit_temperatures(epoch)
+        try:
+            found = self._fit_temperatures()
+        except FloatingPointError as error:
+            self.end_diverged(
+                f"The content phase diverged in epoch {epoch + 1}; lower "
+                f"training.content_learning_rate. Received: {error}"
+            )
+            return
         total = sum(loss for _, loss in found.values())
         self.history["held_out"].append(total)
         for attribute in range(len(self._labels)):
@@ -193,16 +204,10 @@ class HeldOutValues(_ChunkKeeper):
         super().on_train_end()
         self.model.temperatures.assign(self._temperatures)
 
-    def _fit_temperatures(self, epoch: int) -> dict[int, tuple[float, float]]:
+    def _fit_temperatures(self) -> dict[int, tuple[float, float]]:
         """Fits them where labels are enough: by attribute the temperature, and the loss at it."""
         logits = self._predict(self.model)
-        try:
-            return {
-                k: fit_temperature(logits[k][known], self._labels[k][known])
-                for k, known in self._known.items()
-            }
-        except FloatingPointError as error:
-            raise FloatingPointError(
-                f"The content phase diverged in epoch {epoch + 1}; lower "
-                "training.content_learning_rate."
-            ) from error
+        return {
+            k: fit_temperature(logits[k][known], self._labels[k][known])
+            for k, known in self._known.items()
+        }

@@ -13,6 +13,7 @@ import scipy.sparse
 import tensorflow as tf
 from keras import ops
 
+from addrl_keras.config import Config
 from addrl_keras.metrics import ranking
 
 Progress = Callable[[str], None]
@@ -22,12 +23,16 @@ K = 20
 class Keeper(keras.callbacks.Callback):
     """A callback that keeps the best weights so far, and goes back to them when training ends.
 
+    Args:
+        progress: Called with a line where training has to end.
+
     Attributes:
-        diverged: Set by a guard: what the weights are now is not to be looked at.
+        diverged: What the weights are now is not to be looked at.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Progress = lambda line: None) -> None:
         super().__init__()
+        self._progress = progress
         self.diverged = False
 
     @property
@@ -35,19 +40,35 @@ class Keeper(keras.callbacks.Callback):
         """Whether there is something to go back to."""
         raise NotImplementedError
 
+    def end_diverged(self, message: str) -> None:
+        """Ends training, so that a divergence costs the epochs after the best and no more.
+
+        Args:
+            message: What diverged, and the remedy.
+
+        Raises:
+            FloatingPointError: There is nothing to go back to.
+        """
+        if not self.has_kept:
+            raise FloatingPointError(message)
+        self._progress(f"{message}. The best epoch before it is kept.")
+        self.diverged = True
+        self.model.stop_training = True
+
 
 class BestWeights(Keeper):
     """Keeps the weights with the best figure. A subclass looks, and calls `keep_if_best`.
 
     Args:
         patience: Looks without a better figure after which training stops.
+        progress: Called with a line where training has to end.
 
     Attributes:
         best_epoch: Epochs that the kept weights had; 0 is the start.
     """
 
-    def __init__(self, patience: int) -> None:
-        super().__init__()
+    def __init__(self, patience: int, progress: Progress = lambda line: None) -> None:
+        super().__init__(progress)
         self._patience = patience
         self._best_weights: Any = None
         self._best_figure = -math.inf
@@ -84,9 +105,7 @@ class FiniteLosses(keras.callbacks.Callback):
     Args:
         phase: Name of the phase, for the message.
         remedy: What to change, for the message.
-        keeper: Goes back to the best weights so far, so that a divergence costs the epochs after
-            these and no more; None where nothing is kept.
-        progress: Called with the message where there is something to go back to.
+        keeper: Goes back to the best weights so far; None where nothing is kept.
 
     Raises:
         FloatingPointError: A term is NaN or infinite, and there is nothing to go back to. The
@@ -98,11 +117,9 @@ class FiniteLosses(keras.callbacks.Callback):
         phase: str,
         remedy: str,
         keeper: Keeper | None = None,
-        progress: Progress = lambda line: None,
     ) -> None:
         super().__init__()
-        self._phase, self._remedy = phase, remedy
-        self._keeper, self._progress = keeper, progress
+        self._phase, self._remedy, self._keeper = phase, remedy, keeper
         self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -126,11 +143,9 @@ class FiniteLosses(keras.callbacks.Callback):
 
     def _stop(self, received: str) -> None:
         message = f"The {self._phase} phase diverged; {self._remedy}. Received: {received}"
-        if self._keeper is None or not self._keeper.has_kept:
+        if self._keeper is None:
             raise FloatingPointError(message)
-        self._progress(f"{message}. The best epoch before it is kept.")
-        self._keeper.diverged = True
-        self.model.stop_training = True
+        self._keeper.end_diverged(message)
 
 
 class Lines(keras.callbacks.Callback):
@@ -231,10 +246,9 @@ class ValidationNdcg(BestWeights):
         progress: Progress = lambda line: None,
         users: int | None = None,
     ) -> None:
-        super().__init__(patience)
+        super().__init__(patience, progress)
         self._users = _choose_users(train, validation, users)
         self._train, self._validation = train[self._users], validation[self._users]
-        self._progress = progress
         self.history: dict[str, list[float]] = {"ndcg_at_20": [], "recall_at_20": [], "loss": []}
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -245,9 +259,12 @@ class ValidationNdcg(BestWeights):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self.diverged:
             return
-        loss = float((logs or {})["loss"])
-        self.history["loss"].append(loss)
-        self._look(epoch + 1)
+        try:
+            self._look(epoch + 1)
+        except FloatingPointError as error:  # Weights may be finite, and too large to score with.
+            self.end_diverged(f"The tower phase diverged in epoch {epoch + 1}; {error}")
+            return
+        self.history["loss"].append(float((logs or {})["loss"]))
         left = word_time_left(self._started, epoch + 1, self.params["epochs"])
         self._progress(
             f"epoch {epoch + 1} of {self.params['epochs']}: {word_terms(logs)}, {self._word()}, "
@@ -255,10 +272,14 @@ class ValidationNdcg(BestWeights):
         )
 
     def measure(self, model: Any) -> dict[str, float]:
-        """Measures a model as it is: `ndcg_at_20`, `recall_at_20`, `num_users`."""
+        """Measures a model as it is: `ndcg_at_20`, `recall_at_20`, `num_users`.
+
+        Raises:
+            FloatingPointError: A score is not finite.
+        """
 
         def score(history: scipy.sparse.csr_matrix, rows: np.ndarray) -> np.ndarray:
-            return model.compute_scores(history, self._users[rows])
+            return require_finite(model.compute_scores(history, self._users[rows]), model.config)
 
         return ranking.compute_ranking_metrics(
             score, self._train, self._validation, K, pass_users=True
@@ -273,6 +294,16 @@ class ValidationNdcg(BestWeights):
         for name in ("ndcg_at_20", "recall_at_20"):
             self.history[name].append(figures[name])
         self.keep_if_best(epochs, figures["ndcg_at_20"])
+
+
+def require_finite(scores: np.ndarray, config: Config) -> np.ndarray:
+    """Passes scores on; raises `FloatingPointError` with the remedy where one is not finite."""
+    if not np.isfinite(scores).all():
+        raise FloatingPointError(
+            f"lower training.learning_rate, now {config.training.learning_rate}. "
+            "Received: scores that are not finite"
+        )
+    return scores
 
 
 def _choose_users(

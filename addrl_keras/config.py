@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -47,10 +48,15 @@ def _validate_name(what: str, name: str) -> None:
 def _validate_range(
     owner: str, name: str, value: float, low: float, high: float = float("inf")
 ) -> None:
-    if not (low <= value <= high and math.isfinite(value)):
+    # Bounds that are whole are those of a count.
+    kind, words = numbers.Real, "finite"
+    if isinstance(low, int):
+        kind, words = numbers.Integral, "whole"
+    is_one = isinstance(value, kind) and not isinstance(value, bool)
+    if not (is_one and low <= value <= high and math.isfinite(value)):
         limit = "" if high == float("inf") else f" and at most {high}"
         raise ValueError(
-            f"{owner}.{name} must be a finite number, at least {low}{limit}. Received: {value!r}"
+            f"{owner}.{name} must be a {words} number, at least {low}{limit}. Received: {value!r}"
         )
 
 
@@ -410,11 +416,7 @@ class TrainingConfig:
         """Raises `ValueError` that names the field, the value received and what is allowed."""
         _validate_range("training", "content_epochs", self.content_epochs, 0)
         _validate_range("training", "content_patience", self.content_patience, 1)
-        if not 0.0 <= self.content_held_out <= 0.5:
-            raise ValueError(
-                "training.content_held_out must be a share from 0 to 0.5. "
-                f"Received: {self.content_held_out!r}"
-            )
+        _validate_range("training", "content_held_out", self.content_held_out, 0.0, 0.5)
         _validate_range("training", "epochs", self.epochs, 0)
         _validate_range("training", "batch_size", self.batch_size, 1)
         _validate_range("training", "item_batch_size", self.item_batch_size, 1)

@@ -334,9 +334,7 @@ def fit_content_tower(
         rate = training.content_learning_rate
         sources = (keeper,) if keeper else ()
         callbacks: list[keras.callbacks.Callback] = [
-            FiniteLosses(
-                phase, f"lower training.content_learning_rate, now {rate}", keeper, progress
-            ),
+            FiniteLosses(phase, f"lower training.content_learning_rate, now {rate}", keeper),
             *sources,
             Lines(phase, progress, sources),
         ]
@@ -356,13 +354,13 @@ def fit_content_tower(
 
     held_out_features = [part[held_out] for part in features]
     held_out_labels = [take_rows(part, held_out) for part in labels]
-    keeper = HeldOutValues(predict, held_out_labels, training.content_patience)
+    keeper = HeldOutValues(predict, held_out_labels, training.content_patience, progress)
     rest = np.setdiff1d(everything, held_out)
     tower, terms = train("content", rest, training.content_epochs, keeper)
     progress(f"content: epochs kept: {_word_kept(config.attribute_names, keeper)}")
     if training.refit:
         temperatures = ops.convert_to_numpy(tower.temperatures)
-        chosen = ChosenEpochs(keeper.epochs)
+        chosen = ChosenEpochs(keeper.epochs, progress)
         tower, _ = train("content refit", everything, max(keeper.epochs), chosen)
         tower.temperatures.assign(temperatures)
     by_attribute = zip(config.attribute_names, keeper.losses, strict=True)

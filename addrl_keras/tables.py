@@ -150,7 +150,7 @@ def _get_column(table: Table, name: str) -> list[Any]:
 def _get_ids(table: Table, name: str) -> list[str]:
     """Gets a column of ids. Missing ones would be one user, or one item, of that name."""
     column = _get_column(table, name)
-    missing = [row for row, cell in enumerate(column) if _is_missing(cell)]
+    missing = [row for row, c in enumerate(column) if _is_missing(c) or not str(c).strip()]
     if missing:
         raise ValueError(
             f"Every row needs an id in the column {name!r}; leave out rows without, or give them "

@@ -214,7 +214,7 @@ def _train_with_validation(
         training.validation_users,
     )
     if training.epochs:
-        guard = _make_guard(model.config, callback, progress)
+        guard = _make_guard(model.config, callback)
         more: list[keras.callbacks.Callback] = [callback, watch]
         if log_dir is not None:
             more.append(TensorBoardScalars(os.path.join(log_dir, "towers"), (callback, watch)))
@@ -225,11 +225,9 @@ def _train_with_validation(
     return callback
 
 
-def _make_guard(
-    config: Config, keeper: ValidationNdcg | None = None, progress: Progress = lambda line: None
-) -> FiniteLosses:
+def _make_guard(config: Config, keeper: ValidationNdcg | None = None) -> FiniteLosses:
     remedy = f"lower training.learning_rate, now {config.training.learning_rate}"
-    return FiniteLosses("tower", remedy, keeper, progress)
+    return FiniteLosses("tower", remedy, keeper)
 
 
 def _find_new(items: scipy.sparse.csr_matrix) -> np.ndarray:

@@ -23,6 +23,7 @@ from addrl_keras.callbacks import (
     Lines,
     Progress,
     TensorBoardScalars,
+    require_finite,
     word_time_left,
 )
 from addrl_keras.catalogue import Catalogue, Interactions
@@ -66,7 +67,7 @@ def fit_paper(
     """
     keras.utils.set_random_seed(config.training.seed)
     looks = Looks(catalogue, interactions, config.training.patience, progress)
-    guard = _make_guard(config, looks, progress)
+    guard = _make_guard(config, looks)
     callbacks: list[keras.callbacks.Callback] = [guard, looks]
     if log_dir is not None:
         callbacks.append(TensorBoardScalars(os.path.join(log_dir, "paper"), (looks,)))
@@ -114,13 +115,9 @@ def train(
     return towers
 
 
-def _make_guard(
-    config: Config,
-    keeper: Keeper | None = None,
-    progress: Progress = lambda line: None,
-) -> FiniteLosses:
+def _make_guard(config: Config, keeper: Keeper | None = None) -> FiniteLosses:
     remedy = f"lower training.learning_rate, now {config.training.learning_rate}"
-    return FiniteLosses("paper", remedy, keeper, progress)
+    return FiniteLosses("paper", remedy, keeper)
 
 
 class Looks(BestWeights):
@@ -143,9 +140,8 @@ class Looks(BestWeights):
         patience: int,
         progress: Callable[[str], None],
     ) -> None:
-        super().__init__(patience)
+        super().__init__(patience, progress)
         self._catalogue, self._interactions = catalogue, interactions
-        self._progress = progress
         self.history: dict[str, list[float]] = {
             name: [] for name in ("ndcg_at_20", "recall_at_20", *TERMS)
         }
@@ -157,7 +153,11 @@ class Looks(BestWeights):
         is_last = epoch + 1 == self.params["epochs"]
         if self.diverged or ((epoch + 1) % EPOCHS_PER_LOOK and not is_last):
             return
-        figures = self._measure()
+        try:
+            figures = self._measure()
+        except FloatingPointError as error:
+            self.end_diverged(f"The paper phase diverged in epoch {epoch + 1}; {error}")
+            return
         terms = {name: float((logs or {})[name]) for name in TERMS}
         for name, value in {**figures, **terms}.items():
             self.history[name].append(value)
@@ -173,8 +173,12 @@ class Looks(BestWeights):
         interactions = self._interactions
         distributions, _ = compute_distributions(self.model.config, self._catalogue, None)
         model = make_served_model(self.model, self._catalogue, interactions.train, distributions)
+
+        def score(history: scipy.sparse.csr_matrix, users: np.ndarray) -> np.ndarray:
+            return require_finite(model.compute_scores(history, users), model.config)
+
         found = compute_ranking_metrics(
-            model.compute_scores, interactions.train, interactions.validation, K, pass_users=True
+            score, interactions.train, interactions.validation, K, pass_users=True
         )
         return {name: found[name] for name in ("ndcg_at_20", "recall_at_20")}
 

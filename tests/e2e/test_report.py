@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 import pyarrow.parquet as pq
 import pytest
 
-from addrl_keras.config import Attribute, Config, TrainingConfig
+from addrl_keras.config import Attribute, Config, Modality, TrainingConfig
 from tfx_pipeline import cli
 from tfx_pipeline.drift import FIRST, ColumnDrift, Drift, TableSize, load_drift
 from tfx_pipeline.index.extras import load_extras
@@ -102,23 +102,27 @@ def test_what_drifted_is_in_a_table_and_said_first():
 
 
 @pytest.mark.parametrize(
-    ("held_out", "refit", "words"),
+    ("held_out", "words"),
     [
         (
             {"year": [2.0, 1.0, 3.0], "genre": [1.0, 2.0, 3.0]},
-            True,
-            "apart best (year 2, genre 1, of 3) and was then trained on all items for as many. ",
+            "from title, got as many passes over the items as were best on items held out: year 2, "
+            "genre 1 (3 were made, of 9 at most). ",
         ),
-        ({"genre": [3.0, 2.0]}, False, "(genre 2, of 2). Too few values to choose by: year. "),
-        ({}, True, ""),
+        (
+            {"genre": [3.0, 2.0]},
+            "genre 2 (2 were made, of 9 at most). Too few values to choose by: year. ",
+        ),
+        ({}, ""),
     ],
 )
-def test_the_epochs_that_attributes_kept_are_said(held_out, refit, words):
+def test_the_passes_that_attributes_got_are_said(held_out, words):
     from tfx_pipeline.report.contents import _word_content
 
     config = Config(
         attributes=(Attribute("year", "year", kind="numeric"), Attribute("genre", "genres")),
-        training=TrainingConfig(refit=refit),
+        modalities=(Modality("id", encoder="id"), Modality("title", "title", encoder="text")),
+        training=TrainingConfig(content_epochs=9),
     )
     assert _word_content(held_out, config).endswith(words)
 

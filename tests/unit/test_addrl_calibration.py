@@ -37,7 +37,7 @@ def test_what_is_no_logit_is_refused():
         fit_temperature(np.zeros((3, 2)), np.zeros((3, 1)))
     with pytest.raises(ValueError, match=r"one item or more\. Received: shapes \(0, 2\)"):
         fit_temperature(np.zeros((0, 2)), np.zeros((0, 2)))
-    with pytest.raises(FloatingPointError, match="finite logits"):
+    with pytest.raises(FloatingPointError, match="not finite, which no temperature fits"):
         fit_temperature(np.full((3, 2), np.nan), np.eye(2)[[0, 1, 0]])
 
 
@@ -152,5 +152,11 @@ def test_given_epochs_are_kept_and_training_is_not_stopped():
 
 
 def test_logits_that_are_not_finite_end_the_phase_by_name():
-    with pytest.raises(FloatingPointError, match=r"epoch 2; lower training\.content_learning_rate"):
-        _train([[RIGHT], [np.nan * RIGHT]], [LABELS])
+    named = r"epoch 1; lower training\.content_learning_rate\. Received: logits that are not finite"
+    with pytest.raises(FloatingPointError, match=named):
+        _train([[np.nan * RIGHT]], [LABELS])
+    lines = []
+    keeper = HeldOutValues(_Tower.predict, [LABELS], 2, lines.append)
+    tower = _run(_Tower([[RIGHT], [np.full((20, 3), np.inf)], [RIGHT]]), keeper)
+    assert (tower.epoch, tower.kept) == (1, {"whole": 1, 0: 1})
+    assert "in epoch 2; lower" in lines[0] and lines[0].endswith("best epoch before it is kept.")

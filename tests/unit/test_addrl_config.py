@@ -115,7 +115,11 @@ BAD_PARTS = [
     (TrainingConfig(content_held_out=0.6), r"content_held_out .*Received: 0.6"),
     (TrainingConfig(content_held_out=-0.1), r"content_held_out .*Received: -0.1"),
     (TrainingConfig(content_held_out=float("nan")), r"content_held_out .*Received: nan"),
-    (TrainingConfig(content_patience=0), r"content_patience .*Received: 0"),
+    (TrainingConfig(content_patience=0), r"content_patience must be a whole .*Received: 0"),
+    (TrainingConfig(content_patience=True), r"content_patience must be a whole .*Received: True"),
+    (TrainingConfig(content_epochs=2.5), r"content_epochs must be a whole .*Received: 2.5"),
+    (TrainingConfig(content_epochs=None), r"content_epochs must be a whole .*Received: None"),
+    (TrainingConfig(learning_rate="1"), r"learning_rate must be a finite .*Received: '1'"),
     (TrainingConfig(keep_share=(0.9, 0.5)), r"keep_share .*Received: \(0.9, 0.5\)"),
     (TrainingConfig(keep_share=(0.5, 1.0)), r"keep_share .*Received: \(0.5, 1.0\)"),
 ]

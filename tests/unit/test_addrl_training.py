@@ -140,6 +140,18 @@ def test_without_epochs_the_start_is_measured_and_kept(planted):
     assert any("start: validation NDCG@20" in line for line in lines)
 
 
+def test_scores_that_are_not_finite_end_training_too(planted):
+    """In a pass of one step there is no next loss that could tell."""
+    lines = []
+    training = {"learning_rate": 1e30, "epochs": 3, "batch_size": 256, "refit": False}
+    config = make_config(**QUICK, training=training)
+    result = fit(config, planted.catalogue, planted.interactions, progress=lines.append)
+    assert result.epochs == 0
+    (said,) = [line for line in lines if "The tower phase diverged" in line]
+    assert "lower training.learning_rate, now 1e+30" in said
+    assert np.isfinite(result.model.compute_scores(planted.interactions.known)).all()
+
+
 def test_the_teacher_is_let_go_of_where_there_are_no_steps(planted):
     losses = {**QUICK["losses"], "preference_kind": "distillation"}
     for refit in (True, False):

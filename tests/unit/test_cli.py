@@ -84,6 +84,11 @@ MISTAKES = [
         "addrl recommend: name a USER, or give --users-file FILE or --history ID,ID.",
     ),
     (
+        ["recommend", "planted", ""],
+        "addrl recommend: argument USER: must not be empty. Give an id, or leave it out. "
+        "Received: ''. See `addrl recommend --help`.",
+    ),
+    (
         ["recommend", "planted", "1", "--k", "0"],
         "addrl recommend: argument --k: must be a whole number above 0. Received: '0'. "
         "See `addrl recommend --help`.",

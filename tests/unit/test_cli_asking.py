@@ -415,7 +415,7 @@ def test_profile_of_everybody_and_of_nobody(addrl, client):
     code, out, _ = addrl("profile", "planted", "--all", "--json")
     assert json.loads(out)["importance"] == {"year": 0.5, "genre": 0.3, "residual": 0.2}
     code, out, _ = addrl("profile", "planted", "stranger")
-    assert out == "Nothing is known of this user, whose list is what is popular.\n"
+    assert out == "Nothing is known of the user 'stranger', whose list is what is popular.\n"
     addrl("profile", "planted", "--history", "i0,i1")
     assert client.asked[-1] == ("profile", "", ["i0", "i1"])
 

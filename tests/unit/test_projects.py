@@ -108,7 +108,7 @@ MISTAKES = [
      "column, kind, bins, max_values, label."),
     ("bins = 7", 'bins = "many"',
      "attributes.price.bins must be a whole number. Received: 'many'. Change the line."),
-    ("bins = 7", "bins = 1", "attribute 'price'.bins must be a finite number, at least 2"),
+    ("bins = 7", "bins = 1", "attribute 'price'.bins must be a whole number, at least 2"),
     ("ease_lambda = 30", "auxiliary_weight = 0.5",
      "start.auxiliary_weight: [data] keeps no low ratings for it to count. Received: 0.5. Set "),
     ("k = 10", "report = 3", "evaluation.report must be true or false. Received: 3."),

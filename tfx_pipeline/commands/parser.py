@@ -100,6 +100,15 @@ def preset_name(text: str) -> str:
     return name
 
 
+def user_id(text: str) -> str:
+    """Returns the id of a user; an empty one is mostly a shell's variable that was not set."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(
+            f"must not be empty. Give an id, or leave it out. Received: {text!r}."
+        )
+    return text
+
+
 def positive_int(text: str) -> int:
     """Returns a whole number of at least 1."""
     try:

@@ -23,7 +23,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "what its attribute adds on average.",
     )
     parser.add_preset(add)
-    add.add_argument("user", metavar="USER", nargs="?", help="id of a user")
+    add.add_argument("user", metavar="USER", nargs="?", type=parser.user_id, help="id of a user")
     add.add_argument("--all", action="store_true", help="the whole population in place of a USER")
     add.add_argument(
         "--history", type=parser.id_list, metavar="ID,ID", help="take these items as the history"
@@ -84,7 +84,8 @@ def _print(answer: Any, options: argparse.Namespace) -> None:
             console.print(f"{name}, most common: {shares}")
         return
     if answer.source == "prior":
-        console.print("Nothing is known of this user, whose list is what is popular.")
+        name = f"the user {answer.user_id!r}" if answer.user_id else "this history"
+        console.print(f"Nothing is known of {name}, whose list is what is popular.")
         return
     order = sorted(answer.importance, key=lambda name: -answer.importance[name])
     rows = [

@@ -267,13 +267,14 @@ def _word_content(held_out: Mapping[str, Sequence[float]], config: Config) -> st
     if not held_out:
         return ""
     kept = ", ".join(f"{name} {int(np.argmin(losses)) + 1}" for name, losses in held_out.items())
-    most = len(next(iter(held_out.values())))
+    made = len(next(iter(held_out.values())))
     few = [name for name in config.attribute_names if name not in held_out]
     others = f" Too few values to choose by: {', '.join(few)}." if few else ""
-    again = " and was then trained on all items for as many" if config.training.refit else ""
+    content = ", ".join(modality.name for modality in config.content_modalities)
     return (
-        "Of the content side each attribute keeps the epoch that told its values on items held out "
-        f"apart best ({kept}, of {most}){again}.{others} "
+        f"What predicts an attribute's missing values, from {content}, got as many passes over the "
+        f"items as were best on items held out: {kept} ({made} were made, of "
+        f"{config.training.content_epochs} at most).{others} "
     )
 
 
