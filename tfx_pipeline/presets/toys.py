@@ -35,7 +35,8 @@ def toys() -> PipelineConfig:
             side_information=(("words", 4.0), ("brand", 2.5), ("shelves", 1.0)),
             spectral_rank=256,
         ),
-        model=ModelConfig(residual_dim=256, memory_size=256),
+        # A modality's chunk in 32 dimensions does not tell 513 brands apart.
+        model=ModelConfig(chunk_dim=96, residual_dim=256, memory_size=256),
         # The closed form as it stands, as for `hm`.
         training=TrainingConfig(epochs=0),
     )
