@@ -230,15 +230,11 @@ def _draw_learning(result: FitResult) -> tuple[list[str], str]:
     content, validation = result.history.get("content", {}), result.history.get("validation", {})
     drawn = []
     if content.get("loss"):
-        lines = {
-            name: (list(range(1, len(values) + 1)), values) for name, values in content.items()
-        }
+        lines = _number_epochs(content)
         drawn.append(figures.draw_lines(lines, "epoch", "loss", "content: the attributes' terms"))
     held_out = result.history.get("content_held_out", {})
     if held_out:
-        lines = {
-            name: (list(range(1, len(values) + 1)), values) for name, values in held_out.items()
-        }
+        lines = _number_epochs(held_out)
         drawn.append(
             figures.draw_lines(lines, "epoch", "cross-entropy", "content: values held out")
         )
@@ -261,6 +257,13 @@ def _draw_learning(result: FitResult) -> tuple[list[str], str]:
         f"{told}What training starts from, {result.model.config.start.kind}, was best on "
         f"validation ({started}), so the model is that, and got no gradient step."
     )
+
+
+def _number_epochs(
+    history: Mapping[str, Sequence[float]],
+) -> dict[str, tuple[list[int], Sequence[float]]]:
+    """Makes lines of figures that begin after the first epoch."""
+    return {name: (list(range(1, len(values) + 1)), values) for name, values in history.items()}
 
 
 def _word_content(held_out: Mapping[str, Sequence[float]], config: Config) -> str:
