@@ -18,6 +18,7 @@ from addrl_keras.metrics.ranking import compute_ranking_metrics
 from addrl_keras.training import FitResult
 from benchmarks.provenance import ROOT
 from tfx_pipeline import workspace
+from tfx_pipeline.configs import get_preset
 from tfx_pipeline.datasets import loading
 from tfx_pipeline.index.extras import load_extras
 
@@ -57,7 +58,12 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def load_data(preset: str, runs: Path) -> Data:
-    """Loads the data out of the newest pushed version of a preset."""
+    """Loads the data out of the newest pushed version of a preset.
+
+    Raises:
+        SystemExit: There is none, it was not made by the preset as it is now, or it has items that
+            were added later.
+    """
     place = workspace.Workspace(runs, preset)
     versions = place.list_versions()
     if not versions:
@@ -69,10 +75,32 @@ def load_data(preset: str, runs: Path) -> Data:
             "train again."
         )
     result = extras.result
-    interactions, test = loading.load_interactions(place.data, result.catalogue.item_ids)
     config = result.model.config
+    check_config(preset, config, get_preset(preset).model)
+    interactions, test = loading.load_interactions(place.data, result.catalogue.item_ids)
     numbers = load_numbers(place, config, result.catalogue.item_ids)
     return Data(config, result.catalogue, interactions, test, numbers)
+
+
+def check_config(preset: str, pushed: Config, current: Config) -> None:
+    """Checks that a pushed model was made by the preset as it is now, which a result speaks of.
+
+    Raises:
+        SystemExit: It was made by another; names the first option that differs.
+    """
+    if pushed == current:
+        return
+    was, now = dataclasses.asdict(pushed), dataclasses.asdict(current)
+    path: list[str] = []
+    while isinstance(was, dict) and isinstance(now, dict):
+        name = next(name for name in now if was[name] != now[name])
+        path.append(name)
+        was, now = was[name], now[name]
+    raise SystemExit(
+        f"The newest version of {preset!r} was trained with other options than the preset has now. "
+        f"Received: {'.'.join(path)} = {was!r}, and the preset has {now!r}. Run `addrl run "
+        f"{preset}` again."
+    )
 
 
 def load_result_of_run(preset: str, runs: Path) -> FitResult:

@@ -1,6 +1,7 @@
 """The measurements themselves, on the planted data: what they split, take away and compare."""
 
 import argparse
+import dataclasses
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import scipy.sparse
 from addrl_data import make_config
 
 from benchmarks.encoders import parse_turns
-from benchmarks.fitted import Data, drop_features, score_ranking, take_items
+from benchmarks.fitted import Data, check_config, drop_features, score_ranking, take_items
 from benchmarks.missing_modalities import drop
 from benchmarks.new_items import make_baselines, make_split, remove_modality, score_new
 from benchmarks.new_users import make_histories
@@ -89,6 +90,15 @@ def test_a_ranking_is_scored_over_users_with_both(planted):
     none = scipy.sparse.csr_matrix(known.shape, dtype=np.float32)
     with pytest.raises(ValueError, match="No user has both"):
         score_ranking(lambda history: np.zeros(history.shape), known, none)
+
+
+def test_a_model_that_the_preset_would_not_make_today_is_not_measured():
+    now = make_config()
+    check_config("planted", make_config(), now)
+    training = dataclasses.replace(now.training, content_epochs=3)
+    was = dataclasses.replace(now, training=training)
+    with pytest.raises(SystemExit, match=r"training\.content_epochs = 3, and the preset has \d+"):
+        check_config("planted", was, now)
 
 
 def test_encoders_are_timed_often_enough_to_see_the_spread():
