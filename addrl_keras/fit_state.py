@@ -9,7 +9,7 @@ import json
 import os
 from typing import Any
 
-FORMAT = 5
+FORMAT = 6
 ARRAYS, STATE = "arrays.npz", "state.json"
 
 

@@ -48,7 +48,8 @@ class AdDrl(keras.Model):
     """Scores the whole catalogue for users given by their histories.
 
     `s(u, i) = sum_k <e_u^k, y_i^k> + memory(u, i)`. A score is a logit: one unit more multiplies
-    the odds of the item by `e`, and a chunk's part of the sum is that chunk's contribution. By the
+    the odds of the item by `e`, and a chunk's part of the sum is that chunk's contribution, but for
+    what the memory knows of values, which is accounted to the attributes (`split_scores`). By the
     paper's recipe it is `sum_k softplus(<e_u^k, y_i^k>)`, with an embedding per user in `e_u`.
 
     Args:
@@ -94,7 +95,10 @@ class AdDrl(keras.Model):
         self.memory = None
         if config.model.memory_size:
             self.memory = Memory(
-                shape.num_items, min(config.model.memory_size, shape.num_items), name="memory"
+                shape.num_items,
+                min(config.model.memory_size, shape.num_items),
+                sum(attribute_dims),
+                name="memory",
             )
         self._seeds = keras.random.SeedGenerator(config.training.seed)
         self._mean_loss = keras.metrics.Mean(name="loss")
@@ -215,16 +219,29 @@ class AdDrl(keras.Model):
     ) -> Iterator[np.ndarray]:
         """Yields what `split_scores` computes, for `batch_size` users at a time."""
         items = tf.convert_to_tensor(self.item_tower(None))
-        query = self.user_tower.query.numpy()
+        query = self.compute_affinities()
         memory = None if self.memory is None else self.memory.compute_matrix()
+        attributes = np.asarray(self.item_tower.compute_attributes())
         scaled = scale_histories(history)
         for start in range(0, max(1, history.shape[0]), batch_size):
             rows = slice(start, start + batch_size)
             vectors = self._add_embeddings(scaled[rows] @ query, users, rows)
             parts = score_parts(tf.constant(vectors), items, self.chunk_dims, self.score_kind)
-            if memory is not None:
-                parts.append((scaled[rows] @ memory).toarray())
+            if self.memory is not None and memory is not None:
+                accounted = (scaled[rows] @ self.memory.affinity.numpy()) @ attributes.T
+                parts.append((scaled[rows] @ memory).toarray() - accounted)
             yield np.stack([ops.convert_to_numpy(part) for part in parts], axis=1)
+
+    def compute_affinities(self) -> np.ndarray:
+        """Computes what having an item says of the taste in each chunk, `[num_items, dim]`.
+
+        Of the attributes' chunks it is the query vectors together with the memory's share.
+        """
+        query = self.user_tower.query.numpy()
+        if self.memory is not None:
+            affinity = self.memory.affinity.numpy()
+            query[:, : affinity.shape[1]] += affinity
+        return query
 
     def _add_embeddings(
         self, vectors: np.ndarray, users: np.ndarray | None, rows: slice

@@ -35,16 +35,31 @@ def get_chunks(model: Any) -> Chunks:
     widths = names[: len(model.chunk_dims)]
     chunks = dict(zip(widths, np.split(vectors, ends, axis=1), strict=True))
     if model.memory is not None:
-        weights = model.memory.compute_matrix().T.astype(np.float32)
-        chunks[names[-1]] = _reduce(weights, min(_MEMORY_DIM, weights.shape[0] - 1))
+        chunks[names[-1]] = _reduce_memory(model)
     return chunks
 
 
-def _reduce(weights: scipy.sparse.csr_matrix, dim: int) -> np.ndarray:
-    """Reduces a matrix to its strongest directions; one that holds nothing has none."""
+def _reduce_memory(model: Any) -> np.ndarray:
+    """Reduces the memory to its strongest directions; one that holds nothing has none.
+
+    It is the memory without what is accounted to the attributes, as contributions are split.
+    """
+    weights = model.memory.compute_matrix().T.astype(np.float32)
     if not weights.count_nonzero():
         return np.zeros((weights.shape[0], 1), np.float32)
-    left, sizes, _ = scipy.sparse.linalg.svds(weights, k=dim, random_state=0)
+    attributes = np.asarray(model.item_tower.compute_attributes())
+    affinity = model.memory.affinity.numpy()
+    # Never formed: with what is accounted it is no longer sparse.
+    whole = scipy.sparse.linalg.LinearOperator(
+        weights.shape,
+        matvec=lambda block: weights @ block - attributes @ (affinity.T @ block),
+        rmatvec=lambda block: weights.T @ block - affinity @ (attributes.T @ block),
+        matmat=lambda block: weights @ block - attributes @ (affinity.T @ block),
+        rmatmat=lambda block: weights.T @ block - affinity @ (attributes.T @ block),
+        dtype=np.float32,
+    )
+    dim = min(_MEMORY_DIM, weights.shape[0] - 1)
+    left, sizes, _ = scipy.sparse.linalg.svds(whole, k=dim, random_state=0)
     return left * sizes
 
 

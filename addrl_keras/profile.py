@@ -80,14 +80,14 @@ class AttributeProfile(tf.Module):
         """
         index = self._index
         prototypes = tf.split(tf.convert_to_tensor(self._prototypes), self._steering.sizes)
-        averages = index.compute_averages(user.vectors)
+        averages = index.compute_averages(user.preferences)
         ends = np.cumsum(index.chunk_dims)
         parts = []
         for k, rows in enumerate(prototypes):
             # An attribute's own chunk, of its own values' prototypes.
             part = slice(ends[k] - index.chunk_dims[k], ends[k])
             width = (index.chunk_dims[k],)
-            own = score_parts(user.vectors[:, part], rows[:, part], width, index.kind)[0]
+            own = score_parts(user.preferences[:, part], rows[:, part], width, index.kind)[0]
             parts.append(own - averages[:, k, None])
         return tf.concat(parts, axis=1) * self._is_taken
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from addrl_keras.config import MEMORY, RESIDUAL, Config
@@ -135,7 +136,7 @@ class Scorer(tf.Module):
         Returns:
             Float `[batch, num_items]`.
         """
-        chunks = self._index.compute_scores(user.vectors, self._weigh_chunks(weights))
+        chunks = self._index.compute_scores(*self._weigh_vectors(user, weights))
         return chunks + tf.reduce_sum(self._weigh_extra(user, weights), axis=-1)
 
     def compute_best(
@@ -237,10 +238,12 @@ class Scorer(tf.Module):
         Returns:
             For each chunk float `[batch, num_items]`; their sum is the score.
         """
-        parts = self._index.compute_parts(user.vectors)
+        parts = self._index.compute_parts(user.preferences)
         residual = parts[-1] + user.extra[..., 0]
-        memory = [user.extra[..., 1]] if self._users.memory is not None else []
-        return [*parts[:-1], residual, *memory]
+        if user.shared is None:
+            return [*parts[:-1], residual]
+        accounted = self._index.compute_scores(user.shared)
+        return [*parts[:-1], residual, user.extra[..., 1] - accounted]
 
     def compute_evidence(
         self, user: UserState, items: Tensor, factors: Tensor
@@ -267,6 +270,23 @@ class Scorer(tf.Module):
         totals, past, each = (tf.gather(part, order, batch_dims=1) for part in (totals, past, each))
         return totals, tf.maximum(past, 0), each
 
+    def _weigh_vectors(
+        self, user: UserState, weights: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Returns vectors and weights of the towers' chunks that score what is asked for.
+
+        Of the user's vector `a`, what is shared `c` and the memory `m`, a chunk's part is `<a + c,
+        y>` and the memory's `m - <c, y>`. So with weights `w` and `v` the score is `<w a + (w - v)
+        c, y> + v m`: one product, and where all weigh alike the one without weights.
+        """
+        if weights is None or user.shared is None:
+            return user.vectors, self._weigh_chunks(weights)
+        chunk_dims = self._index.chunk_dims
+        chunk_of = np.repeat(np.arange(len(chunk_dims)), chunk_dims)
+        own = tf.gather(weights, chunk_of, axis=1)
+        memory = self._weight_of(weights, MEMORY)[:, None]
+        return own * user.vectors + (own - memory) * user.shared, None
+
     def _weigh_chunks(self, weights: Tensor | None) -> Tensor | None:
         """Returns the weights of the towers' chunks, which come first."""
         return None if weights is None else weights[:, : len(self._index.chunk_dims)]
@@ -288,10 +308,13 @@ class Scorer(tf.Module):
     def _split(self, user: UserState, weights: Tensor | None, indices: Tensor) -> Tensor:
         """Splits the scores of the items at `indices` `[batch, k]`, `[batch, k, num_chunks]`."""
         chunks = self._index.compute_contributions(
-            user.vectors, indices, self._weigh_chunks(weights)
+            user.preferences, indices, self._weigh_chunks(weights)
         )
         extra = tf.gather(self._weigh_extra(user, weights), indices, batch_dims=1)
-        return self._join(chunks, extra)
+        if user.shared is None:
+            return self._join(chunks, extra, None)
+        shared = self._index.compute_contributions(user.shared, indices)
+        return self._join(chunks, extra, self._weigh_shared(shared, weights))
 
     def _average(
         self, user: UserState, weights: Tensor | None, of_items: Tensor | None = None
@@ -304,17 +327,30 @@ class Scorer(tf.Module):
             of_items: Optional float `[batch, num_items]`, by which the items' contributions are
                 multiplied before.
         """
-        chunks = self._index.compute_averages(user.vectors, self._weigh_chunks(weights), of_items)
+        weigh = self._weigh_chunks(weights)
+        chunks = self._index.compute_averages(user.preferences, weigh, of_items)
         extra = self._weigh_extra(user, weights)
         if of_items is not None:
             extra *= of_items[..., None]
-        return self._join(chunks, tf.reduce_mean(extra, axis=1))
+        extra = tf.reduce_mean(extra, axis=1)
+        if user.shared is None:
+            return self._join(chunks, extra, None)
+        shared = self._index.compute_averages(user.shared, None, of_items)
+        return self._join(chunks, extra, self._weigh_shared(shared, weights))
 
-    def _join(self, chunks: Tensor, extra: Tensor) -> Tensor:
-        """Joins the towers' chunks with the prior and the memory."""
+    def _weigh_shared(self, shared: Tensor, weights: Tensor | None) -> Tensor:
+        """Adds up what is accounted to the chunks, which come last, by the memory's weight."""
+        total = tf.reduce_sum(shared, axis=-1, keepdims=True)
+        if weights is None:
+            return total
+        memory = self._weight_of(weights, MEMORY)
+        return total * tf.reshape(memory, [-1, *[1] * (len(total.shape) - 1)])
+
+    def _join(self, chunks: Tensor, extra: Tensor, shared: Tensor | None) -> Tensor:
+        """Joins the towers' chunks with the prior, and the memory without what is shared."""
         attributes = chunks[..., : self._num_attributes]
         residual = chunks[..., self._num_attributes :] + extra[..., :1]
-        memory = [extra[..., 1:]] if self._users.memory is not None else []
+        memory = [] if shared is None else [extra[..., 1:] - shared]
         return tf.concat([attributes, residual, *memory], axis=-1)
 
 

@@ -162,6 +162,9 @@ class Memory(keras.layers.Layer):
     Args:
         num_items: Size of the catalogue.
         size: Sources kept per scored item.
+        dim: Width of the attributes' chunks together. For each item of a history, `affinity`
+            `[num_items, dim]` has the part of the memory that is accounted to them
+            (`addrl_keras.accounting`); the term above has it in it.
 
     Call arguments:
         history: Float 0/1 `[batch, num_items]`.
@@ -170,7 +173,7 @@ class Memory(keras.layers.Layer):
         Float `[batch, num_items]`. Cost: `num_items * size` multiplications per user.
     """
 
-    def __init__(self, num_items: int, size: int, **kwargs: Any) -> None:
+    def __init__(self, num_items: int, size: int, dim: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.source = self.add_weight(
             name="source",
@@ -180,6 +183,9 @@ class Memory(keras.layers.Layer):
             trainable=False,
         )
         self.weight = self.add_weight(name="weight", shape=(num_items, size), initializer="zeros")
+        self.affinity = self.add_weight(
+            name="affinity", shape=(num_items, dim), initializer="zeros", trainable=False
+        )
 
     def call(self, history: Tensor) -> Tensor:
         source, weight = tf.convert_to_tensor(self.source), tf.convert_to_tensor(self.weight)

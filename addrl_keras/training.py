@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import scipy.sparse
 
+from addrl_keras.accounting import account_to_attributes
 from addrl_keras.callbacks import (
     FiniteLosses,
     Lines,
@@ -118,6 +119,7 @@ def fit(
     validation = _train_with_validation(model, interactions, watch, progress, log_dir)
     epochs = validation.best_epoch
     places_new = _placing_helps(model, catalogue, interactions, progress)
+    account_to_attributes(model, catalogue)
     hold_weights = choose_hold_weights(model, catalogue, interactions, progress)
     if config.training.refit and interactions.validation.nnz:
         progress(f"refit on train + validation: {epochs} epochs")
@@ -128,6 +130,7 @@ def fit(
         new = _find_new(fitted_on)
         progress(f"items without interactions, placed by their content: {len(new)}")
         place_new_items(model, catalogue, fitted_on, new)
+    account_to_attributes(model, catalogue)
     model.finish_training()  # Steps let go of the teacher, where there were any.
     history = {
         **content_history,

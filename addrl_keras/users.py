@@ -25,6 +25,8 @@ class UserState:
         history: Float 0/1 `[batch, num_items]`, what the user tower encodes.
         seen: Float 0/1 `[batch, num_items]`, all that the user is known to have.
         vectors: Float `[batch, dim]`; zero without a history.
+        shared: Float `[batch, dim]`, what of the memory is accounted to the chunks; None without a
+            memory.
         extra: Float `[batch, num_items, 2]`: the popularity prior (only without a history) and the
             memory term.
         source: String `[batch]`: `user`, `history` or `prior`.
@@ -33,8 +35,14 @@ class UserState:
     history: Tensor
     seen: Tensor
     vectors: Tensor
+    shared: Tensor | None
     extra: Tensor
     source: Tensor
+
+    @property
+    def preferences(self) -> Tensor:
+        """What the user likes of each chunk, `[batch, dim]`: the vectors with what is shared."""
+        return self.vectors if self.shared is None else self.vectors + self.shared
 
 
 class UserEncoder(tf.Module):
@@ -65,10 +73,12 @@ class UserEncoder(tf.Module):
         self._embedding = None if embedding is None else make_constant(embedding.numpy())
         self.memory: tuple[Any, Any] | None = None
         self._memory_rows: MemoryRows | None = None
+        self._affinity: Any = None
         if model.memory is not None:
             source, weight = model.memory.source.numpy(), model.memory.weight.numpy()
             self.memory = make_constant(source), make_constant(weight)
             self._memory_rows = MemoryRows(source, weight)
+            self._affinity = make_constant(model.memory.affinity.numpy())
 
     def load(self, users: np.ndarray) -> UserState:
         """Loads known users.
@@ -123,18 +133,18 @@ class UserEncoder(tf.Module):
         scale = history_scale(history)
         taken = tf.where(history > 0)
         # A history has a few items of a large catalogue: rows are added, not a matrix multiplied.
-        vectors = scale * tf.math.unsorted_segment_sum(
-            tf.gather(self.query, taken[:, 1]), taken[:, 0], tf.shape(history)[0]
-        )
+        vectors = scale * self._add_up(self.query, taken, history)
         if self._embedding is not None and users is not None:
             own = tf.gather(self._embedding, tf.maximum(users, 0))
             vectors += tf.where(users[:, None] < 0, tf.zeros_like(own), own)
         without_history = tf.cast(source == "prior", tf.float32)[:, None]
         prior = without_history * self._prior[None, :]
-        memory = tf.zeros_like(prior)
+        memory, shared = tf.zeros_like(prior), None
         if self._memory_rows is not None:
             memory = scale * self._memory_rows.add_up(taken, tf.shape(history))
-        return UserState(history, seen, vectors, tf.stack([prior, memory], axis=-1), source)
+            shared = self._pad(scale * self._add_up(self._affinity, taken, history))
+        extra = tf.stack([prior, memory], axis=-1)
+        return UserState(history, seen, vectors, shared, extra, source)
 
     def compute_evidence(
         self, user: UserState, items: Tensor, vectors: Tensor, chunk_dims: Sequence[int]
@@ -155,8 +165,12 @@ class UserEncoder(tf.Module):
         """
         taken = tf.where(user.history > 0)
         row, past = taken[:, 0], taken[:, 1]
-        products = tf.gather(self.query, past) * tf.gather(vectors, row)
-        split = tf.split(products, chunk_dims, axis=1)
+        queries, accounted = tf.gather(self.query, past), None
+        if self.memory is not None:
+            shared = self._pad(tf.gather(self._affinity, past))
+            accounted = tf.reduce_sum(shared * tf.gather(vectors, row), axis=1)
+            queries += shared
+        split = tf.split(queries * tf.gather(vectors, row), chunk_dims, axis=1)
         parts = [tf.reduce_sum(part, axis=1) for part in split]
         if self.memory is not None:
             source, weight = (tf.gather(part, items) for part in self.memory)
@@ -164,12 +178,22 @@ class UserEncoder(tf.Module):
             where = tf.stack([batch, tf.reshape(source, [-1])], axis=1)
             shape = tf.cast(tf.stack([tf.shape(items)[0], self.num_items]), tf.int64)
             memory = tf.scatter_nd(where, tf.reshape(weight, [-1]), shape)
-            parts.append(tf.gather_nd(memory, taken))
+            parts.append(tf.gather_nd(memory, taken) - accounted)
         scale = tf.gather(history_scale(user.history), row)
         lengths = tf.reduce_sum(tf.cast(user.history > 0, tf.int64), axis=1)
         each = tf.RaggedTensor.from_row_lengths(tf.stack(parts, axis=-1) * scale, lengths)
         ids = tf.RaggedTensor.from_row_lengths(past, lengths)
         return ids.to_tensor(-1), each.to_tensor(0.0)
+
+    def _add_up(self, table: Any, taken: Tensor, history: Tensor) -> Tensor:
+        """Adds up the rows of a table that histories name, `[batch, width]`."""
+        rows = tf.gather(table, taken[:, 1])
+        return tf.math.unsorted_segment_sum(rows, taken[:, 0], tf.shape(history)[0])
+
+    def _pad(self, attributes: Tensor) -> Tensor:
+        """Fills the attributes' chunks `[rows, width]` up to all chunks, `[rows, dim]`."""
+        missing = self.query.shape[1] - self._affinity.shape[1]
+        return tf.pad(attributes, [[0, 0], [0, missing]])
 
     def _load_stored(self, users: Tensor) -> Tensor:
         last = tf.cast(tf.shape(self._history_splits)[0] - 2, tf.int64)

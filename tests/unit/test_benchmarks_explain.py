@@ -5,12 +5,12 @@ import dataclasses
 import addrl_data
 import numpy as np
 import pytest
-import scipy.sparse
 
 from addrl_keras import probing
 from addrl_keras.config import LossConfig
 from addrl_keras.control import SYSTEMS, Served, compare, interpolate, sweep
 from addrl_keras.metrics.disentanglement import compute_dci
+from addrl_keras.model import AdDrl
 from benchmarks import chunk_maps, disentanglement, explain, explain_tables
 from benchmarks.fitted import Data
 
@@ -108,9 +108,9 @@ class TestProbes:
         assert floor["year"]["year"] == 1.0
         assert set(probing.compute_majorities(labels)) == {"year", "genre", "brand"}
 
-    def test_a_memory_that_holds_nothing_tells_nothing(self):
-        empty = probing._reduce(scipy.sparse.csr_matrix((6, 6), dtype=np.float32), 4)
-        assert empty.shape == (6, 1) and not empty.any()
+    def test_a_memory_that_holds_nothing_tells_nothing(self, data, fitted):
+        empty = probing.get_chunks(AdDrl(data.config, fitted.model.shape))["memory"]
+        assert empty.shape == (40, 1) and not empty.any()
 
     def test_what_is_hidden_is_hidden_of_all_attributes(self, data):
         shown, hidden = disentanglement.hide(data.catalogue, 0)
