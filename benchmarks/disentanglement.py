@@ -51,6 +51,9 @@ EPOCHS = 5
 PAPER_EPOCHS = 30
 # Systems that are trained for long, with the first seed alone.
 LEARNT = ("paper", "macrid_vae")
+# Of hidden values: the variants of the content side, and the probe beside them.
+LOSSES = ("all_terms", "no_intra", "no_inter", "value_alone", "no_value")
+CONTENT_PROBE = "probe_on_all_content"
 
 
 def measure(
@@ -62,7 +65,7 @@ def measure(
         preset: Its name.
         data: Its data.
         seeds: The seeds.
-        without: Systems to leave out.
+        without: Systems and variants of the content side to leave out.
 
     Yields:
         After each seed what is found so far: `seeds`; `majority` and `floor`, of the labels alone;
@@ -98,15 +101,18 @@ def measure(
             found["systems"].setdefault(name, []).append(row)
             print(f"{preset} {name} seed {seed}: {_word(row)}", flush=True)
         for name, config in make_losses(data.config).items():
+            if name in without:
+                continue
             told = probe_hidden(config, data.catalogue, seed)
             found["hidden"].setdefault(name, []).append({"seed": seed, **told})
             print(f"{preset} hidden {name} seed {seed}: {told}", flush=True)
         if seed == seeds[0]:
             found["training"] = measure_training(data, labels, seed)
             print(f"{preset} training: {found['training']}", flush=True)
-        best = probe_content(data.config, data.catalogue, seed)
-        found["hidden"].setdefault("probe_on_all_content", []).append({"seed": seed, **best})
-        print(f"{preset} hidden, probe on all content, seed {seed}: {best}", flush=True)
+        if CONTENT_PROBE not in without:
+            best = probe_content(data.config, data.catalogue, seed)
+            found["hidden"].setdefault(CONTENT_PROBE, []).append({"seed": seed, **best})
+            print(f"{preset} hidden, probe on all content, seed {seed}: {best}", flush=True)
         found["seeds"].append(seed)
         found |= compute_references(labels, found["seeds"])
         yield found
@@ -377,13 +383,14 @@ def make_losses(config: Config) -> dict[str, Config]:
         terms = {name: weight if name in names else 0.0 for name, weight in PAPER_TERMS.items()}
         return dataclasses.replace(config, losses=dataclasses.replace(config.losses, **terms))
 
-    return {
-        "all_terms": having("intra", "inter", "value"),
-        "no_intra": having("inter", "value"),
-        "no_inter": having("intra", "value"),
-        "value_alone": having("value"),
-        "no_value": having("intra", "inter"),
-    }
+    terms = (
+        ("intra", "inter", "value"),
+        ("inter", "value"),
+        ("intra", "value"),
+        ("value",),
+        ("intra", "inter"),
+    )
+    return {name: having(*each) for name, each in zip(LOSSES, terms, strict=True)}
 
 
 def name_default(config: Config) -> str:
@@ -459,7 +466,9 @@ def main() -> None:
     """Measures the presets that are named and writes the result."""
     parser = make_parser(__doc__)
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
-    parser.add_argument("--without", nargs="+", choices=LEARNT, default=[], help="not these")
+    parts = (*LEARNT, *LOSSES, CONTENT_PROBE)
+    words = "not these; what was measured of them before stays"
+    parser.add_argument("--without", nargs="+", choices=parts, default=[], help=words)
     options = parser.parse_args()
     provenance = make_provenance()
     try:
@@ -477,7 +486,7 @@ def main() -> None:
 
 
 def keep_left_out(measured: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """Keeps the systems of an earlier measurement that a new one has left out.
+    """Keeps what an earlier measurement has and a new one has left out.
 
     Args:
         measured: A preset's new result.
@@ -486,12 +495,15 @@ def keep_left_out(measured: Mapping[str, Any], before: Mapping[str, Any]) -> dic
     Returns:
         The new one; a row that is kept says of which commit it is.
     """
-    kept = {
-        name: [{"commit": before["commit"], **row} for row in rows]
-        for name, rows in before.get("systems", {}).items()
-        if name not in measured["systems"]
-    }
-    return {**measured, "systems": {**measured["systems"], **kept}}
+    parts = {}
+    for part in ("systems", "hidden"):
+        kept = {
+            name: [{"commit": before["commit"], **row} for row in rows]
+            for name, rows in before.get(part, {}).items()
+            if name not in measured[part]
+        }
+        parts[part] = {**measured[part], **kept}
+    return {**measured, **parts}
 
 
 if __name__ == "__main__":

@@ -176,7 +176,7 @@ def make_dci() -> str:
                 f"| {np.mean(others):.3f} | {recall} |"
             )
     note = "Means over seeds and attributes; the paper's recipe and MacridVAE with the first seed."
-    return "\n".join([*lines, "", f"{note} {_describe(result)}"])
+    return "\n".join([*lines, "", f"{note} {_describe(result, 'systems')}"])
 
 
 def make_not_linear() -> str:
@@ -264,13 +264,7 @@ def make_hidden() -> str:
             lines.append(f"| {words} | {' | '.join(cells)} |")
         majority = " | ".join(f"{found['majority'][name]:.3f}" for name in names)
         lines.append(f"| most frequent value | {majority} |")
-    hidden = [found["hidden"] for found in result["presets"].values()]
-    rows = [row for found in hidden for rows in found.values() for row in rows]
-    apart = sorted({row["commit"] for row in rows if "commit" in row})
-    words = (
-        f" Rows of a preset that were measured again: commit {', '.join(apart)}." if apart else ""
-    )
-    return "\n".join([*lines[1:], "", f"{_describe(result)}{words}"])
+    return "\n".join([*lines[1:], "", _describe(result, "hidden")])
 
 
 def _make_head(title: str, columns: Iterable[str]) -> list[str]:
@@ -279,11 +273,17 @@ def _make_head(title: str, columns: Iterable[str]) -> list[str]:
     return ["", f"| {' | '.join(cells)} |", f"|{'---|' * len(cells)}"]
 
 
-def _describe(result: Mapping[str, Any]) -> str:
+def _describe(result: Mapping[str, Any], rows: str = "") -> str:
+    """Says where figures come from; `rows` is the part of a preset whose rows may say it apart."""
     provenance = result["provenance"]
     # What was measured preset by preset names its own commit and seeds.
     parts = result["presets"].values()
-    commits = sorted({part.get("commit", provenance["commit"]) for part in parts})
+    found = {part.get("commit", provenance["commit"]) for part in parts}
+    for part in parts:
+        found |= {
+            row["commit"] for each in part.get(rows, {}).values() for row in each if "commit" in row
+        }
+    commits = sorted(found)
     numbers = sorted({n for part in parts for n in part.get("seeds", provenance.get("seeds", ()))})
     seeds = f" seeds {', '.join(map(str, numbers))};" if numbers else ""
     counts = [

@@ -277,10 +277,20 @@ def test_purity_is_the_share_of_neighbours_of_the_same_value():
     assert chunk_maps.compute_purity(points, np.array([0, 0, 1, 1]), 3) == pytest.approx(1 / 3)
 
 
-def test_systems_that_were_left_out_are_kept_with_their_commit():
-    before = {"commit": "old", "systems": {"paper": [{"seed": 0}], "default": [{"seed": 0}]}}
-    new = {"commit": "new", "systems": {"default": [{"seed": 0}, {"seed": 1}]}}
+def test_what_was_left_out_is_kept_with_its_commit():
+    before = {
+        "commit": "old",
+        "systems": {"paper": [{"seed": 0}], "default": [{"seed": 0}]},
+        "hidden": {"no_intra": [{"seed": 0}, {"commit": "older", "seed": 1}]},
+    }
+    new = {
+        "commit": "new",
+        "systems": {"default": [{"seed": 0}, {"seed": 1}]},
+        "hidden": {"value_alone": [{"seed": 0}]},
+    }
     kept = disentanglement.keep_left_out(new, before)
     assert kept["systems"]["paper"] == [{"commit": "old", "seed": 0}]
     assert kept["systems"]["default"] == new["systems"]["default"] and kept["commit"] == "new"
+    assert kept["hidden"]["value_alone"] == new["hidden"]["value_alone"]
+    assert [row["commit"] for row in kept["hidden"]["no_intra"]] == ["old", "older"]
     assert disentanglement.keep_left_out(new, {}) == new
