@@ -118,7 +118,7 @@ def _enlarge(result: FitResult, both: Catalogue, distributions: list[np.ndarray]
     if model.memory is not None and old.memory is not None:
         pairs += [(model.memory.source, old.memory.source)]
         pairs += [(model.memory.weight, old.memory.weight)]
-        pairs += [(model.memory.affinity, old.memory.affinity)]
+        pairs += [(model.memory.accounted, old.memory.accounted)]
     for large, small in pairs:
         # More columns too where the catalogue was smaller than the configured memory.
         values = np.zeros(large.shape, small.numpy().dtype)

@@ -219,28 +219,30 @@ class AdDrl(keras.Model):
     ) -> Iterator[np.ndarray]:
         """Yields what `split_scores` computes, for `batch_size` users at a time."""
         items = tf.convert_to_tensor(self.item_tower(None))
-        query = self.compute_affinities()
-        memory = None if self.memory is None else self.memory.compute_matrix()
-        attributes = np.asarray(self.item_tower.compute_attributes())
+        query = self.compute_item_preferences()
+        memory = accounted = None
+        if self.memory is not None:
+            memory, accounted = self.memory.compute_matrix(), self.memory.accounted.numpy()
         scaled = scale_histories(history)
         for start in range(0, max(1, history.shape[0]), batch_size):
             rows = slice(start, start + batch_size)
             vectors = self._add_embeddings(scaled[rows] @ query, users, rows)
             parts = score_parts(tf.constant(vectors), items, self.chunk_dims, self.score_kind)
-            if self.memory is not None and memory is not None:
-                accounted = (scaled[rows] @ self.memory.affinity.numpy()) @ attributes.T
-                parts.append((scaled[rows] @ memory).toarray() - accounted)
+            if memory is not None:
+                moved = scaled[rows] @ accounted
+                moved = tf.matmul(moved, items[:, : moved.shape[1]], transpose_b=True)
+                parts.append((scaled[rows] @ memory).toarray() - moved)
             yield np.stack([ops.convert_to_numpy(part) for part in parts], axis=1)
 
-    def compute_affinities(self) -> np.ndarray:
+    def compute_item_preferences(self) -> np.ndarray:
         """Computes what having an item says of the taste in each chunk, `[num_items, dim]`.
 
         Of the attributes' chunks it is the query vectors together with the memory's share.
         """
         query = self.user_tower.query.numpy()
         if self.memory is not None:
-            affinity = self.memory.affinity.numpy()
-            query[:, : affinity.shape[1]] += affinity
+            accounted = self.memory.accounted.numpy()
+            query[:, : accounted.shape[1]] += accounted
         return query
 
     def _add_embeddings(

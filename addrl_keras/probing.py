@@ -48,14 +48,14 @@ def _reduce_memory(model: Any) -> np.ndarray:
     if not weights.count_nonzero():
         return np.zeros((weights.shape[0], 1), np.float32)
     attributes = np.asarray(model.item_tower.compute_attributes())
-    affinity = model.memory.affinity.numpy()
+    accounted = model.memory.accounted.numpy()
     # Never formed: with what is accounted it is no longer sparse.
     whole = scipy.sparse.linalg.LinearOperator(
         weights.shape,
-        matvec=lambda block: weights @ block - attributes @ (affinity.T @ block),
-        rmatvec=lambda block: weights.T @ block - affinity @ (attributes.T @ block),
-        matmat=lambda block: weights @ block - attributes @ (affinity.T @ block),
-        rmatmat=lambda block: weights.T @ block - affinity @ (attributes.T @ block),
+        matvec=lambda block: weights @ block - attributes @ (accounted.T @ block),
+        rmatvec=lambda block: weights.T @ block - accounted @ (attributes.T @ block),
+        matmat=lambda block: weights @ block - attributes @ (accounted.T @ block),
+        rmatmat=lambda block: weights.T @ block - accounted @ (attributes.T @ block),
         dtype=np.float32,
     )
     dim = min(_MEMORY_DIM, weights.shape[0] - 1)

@@ -240,9 +240,9 @@ class Scorer(tf.Module):
         """
         parts = self._index.compute_parts(user.preferences)
         residual = parts[-1] + user.extra[..., 0]
-        if user.shared is None:
+        if user.accounted is None:
             return [*parts[:-1], residual]
-        accounted = self._index.compute_scores(user.shared)
+        accounted = self._index.compute_scores(user.accounted)
         return [*parts[:-1], residual, user.extra[..., 1] - accounted]
 
     def compute_evidence(
@@ -275,17 +275,17 @@ class Scorer(tf.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Returns vectors and weights of the towers' chunks that score what is asked for.
 
-        Of the user's vector `a`, what is shared `c` and the memory `m`, a chunk's part is `<a + c,
-        y>` and the memory's `m - <c, y>`. So with weights `w` and `v` the score is `<w a + (w - v)
-        c, y> + v m`: one product, and where all weigh alike the one without weights.
+        Of the user's vector `a`, what is accounted `c` and the memory `m`, a chunk's part is `<a +
+        c, y>` and the memory's `m - <c, y>`. So with weights `w` and `v` the score is `<w a + (w -
+        v) c, y> + v m`: one product, and where all weigh alike the one without weights.
         """
-        if weights is None or user.shared is None:
+        if weights is None or user.accounted is None:
             return user.vectors, self._weigh_chunks(weights)
         chunk_dims = self._index.chunk_dims
         chunk_of = np.repeat(np.arange(len(chunk_dims)), chunk_dims)
         own = tf.gather(weights, chunk_of, axis=1)
         memory = self._weight_of(weights, MEMORY)[:, None]
-        return own * user.vectors + (own - memory) * user.shared, None
+        return own * user.vectors + (own - memory) * user.accounted, None
 
     def _weigh_chunks(self, weights: Tensor | None) -> Tensor | None:
         """Returns the weights of the towers' chunks, which come first."""
@@ -311,10 +311,10 @@ class Scorer(tf.Module):
             user.preferences, indices, self._weigh_chunks(weights)
         )
         extra = tf.gather(self._weigh_extra(user, weights), indices, batch_dims=1)
-        if user.shared is None:
+        if user.accounted is None:
             return self._join(chunks, extra, None)
-        shared = self._index.compute_contributions(user.shared, indices)
-        return self._join(chunks, extra, self._weigh_shared(shared, weights))
+        accounted = self._index.compute_contributions(user.accounted, indices)
+        return self._join(chunks, extra, self._weigh_accounted(accounted, weights))
 
     def _average(
         self, user: UserState, weights: Tensor | None, of_items: Tensor | None = None
@@ -333,24 +333,24 @@ class Scorer(tf.Module):
         if of_items is not None:
             extra *= of_items[..., None]
         extra = tf.reduce_mean(extra, axis=1)
-        if user.shared is None:
+        if user.accounted is None:
             return self._join(chunks, extra, None)
-        shared = self._index.compute_averages(user.shared, None, of_items)
-        return self._join(chunks, extra, self._weigh_shared(shared, weights))
+        accounted = self._index.compute_averages(user.accounted, None, of_items)
+        return self._join(chunks, extra, self._weigh_accounted(accounted, weights))
 
-    def _weigh_shared(self, shared: Tensor, weights: Tensor | None) -> Tensor:
+    def _weigh_accounted(self, accounted: Tensor, weights: Tensor | None) -> Tensor:
         """Adds up what is accounted to the chunks, which come last, by the memory's weight."""
-        total = tf.reduce_sum(shared, axis=-1, keepdims=True)
+        total = tf.reduce_sum(accounted, axis=-1, keepdims=True)
         if weights is None:
             return total
         memory = self._weight_of(weights, MEMORY)
         return total * tf.reshape(memory, [-1, *[1] * (len(total.shape) - 1)])
 
-    def _join(self, chunks: Tensor, extra: Tensor, shared: Tensor | None) -> Tensor:
-        """Joins the towers' chunks with the prior, and the memory without what is shared."""
+    def _join(self, chunks: Tensor, extra: Tensor, accounted: Tensor | None) -> Tensor:
+        """Joins the towers' chunks with the prior, and the memory without what is accounted."""
         attributes = chunks[..., : self._num_attributes]
         residual = chunks[..., self._num_attributes :] + extra[..., :1]
-        memory = [] if shared is None else [extra[..., 1:] - shared]
+        memory = [] if accounted is None else [extra[..., 1:] - accounted]
         return tf.concat([attributes, residual, *memory], axis=-1)
 
 

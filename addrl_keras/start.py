@@ -9,7 +9,6 @@ import scipy.sparse
 import tensorflow as tf
 
 from addrl_keras import closed_form
-from addrl_keras.accounting import account_to_attributes
 from addrl_keras.catalogue import Catalogue
 from addrl_keras.config import Config
 from addrl_keras.factored import FactoredWeights, compute_factored_teacher
@@ -56,8 +55,6 @@ def make_started_model(
         _start_in_closed_form(model, teacher, history, distributions)
     elif dense is not None:
         _start_in_closed_form(model, dense, history, distributions)
-    if config.start.kind != "random":
-        account_to_attributes(model, catalogue)
     model.teacher = dense if distils else None
     return model
 

@@ -162,9 +162,9 @@ class Memory(keras.layers.Layer):
     Args:
         num_items: Size of the catalogue.
         size: Sources kept per scored item.
-        dim: Width of the attributes' chunks together. For each item of a history, `affinity`
-            `[num_items, dim]` has the part of the memory that is accounted to them
-            (`addrl_keras.accounting`); the term above has it in it.
+        dim: Width of the attributes' chunks together. `accounted`, `C` `[num_items, dim]`, is what
+            of the weights `M = C Z' + rest` the attributes' chunks `Z` of the items scored have to
+            answer for (`addrl_keras.accounting`). No score has need of it: `M` is in the weights.
 
     Call arguments:
         history: Float 0/1 `[batch, num_items]`.
@@ -173,7 +173,7 @@ class Memory(keras.layers.Layer):
         Float `[batch, num_items]`. Cost: `num_items * size` multiplications per user.
     """
 
-    def __init__(self, num_items: int, size: int, dim: int = 0, **kwargs: Any) -> None:
+    def __init__(self, num_items: int, size: int, dim: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.source = self.add_weight(
             name="source",
@@ -183,8 +183,8 @@ class Memory(keras.layers.Layer):
             trainable=False,
         )
         self.weight = self.add_weight(name="weight", shape=(num_items, size), initializer="zeros")
-        self.affinity = self.add_weight(
-            name="affinity", shape=(num_items, dim), initializer="zeros", trainable=False
+        self.accounted = self.add_weight(
+            name="accounted", shape=(num_items, dim), initializer="zeros", trainable=False
         )
 
     def call(self, history: Tensor) -> Tensor:

@@ -119,6 +119,7 @@ def fit(
     validation = _train_with_validation(model, interactions, watch, progress, log_dir)
     epochs = validation.best_epoch
     places_new = _placing_helps(model, catalogue, interactions, progress)
+    # Which weights hold a list is chosen on contributions, so they must be split as served.
     account_to_attributes(model, catalogue)
     hold_weights = choose_hold_weights(model, catalogue, interactions, progress)
     if config.training.refit and interactions.validation.nnz:

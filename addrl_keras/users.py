@@ -25,8 +25,8 @@ class UserState:
         history: Float 0/1 `[batch, num_items]`, what the user tower encodes.
         seen: Float 0/1 `[batch, num_items]`, all that the user is known to have.
         vectors: Float `[batch, dim]`; zero without a history.
-        shared: Float `[batch, dim]`, what of the memory is accounted to the chunks; None without a
-            memory.
+        accounted: Float `[batch, dim]`, what of the memory is accounted to the attributes' chunks
+            (`addrl_keras.accounting`); None without a memory.
         extra: Float `[batch, num_items, 2]`: the popularity prior (only without a history) and the
             memory term.
         source: String `[batch]`: `user`, `history` or `prior`.
@@ -35,14 +35,14 @@ class UserState:
     history: Tensor
     seen: Tensor
     vectors: Tensor
-    shared: Tensor | None
+    accounted: Tensor | None
     extra: Tensor
     source: Tensor
 
     @property
     def preferences(self) -> Tensor:
-        """What the user likes of each chunk, `[batch, dim]`: the vectors with what is shared."""
-        return self.vectors if self.shared is None else self.vectors + self.shared
+        """What contributions are made of, `[batch, dim]`: the vectors with what is accounted."""
+        return self.vectors if self.accounted is None else self.vectors + self.accounted
 
 
 class UserEncoder(tf.Module):
@@ -73,12 +73,12 @@ class UserEncoder(tf.Module):
         self._embedding = None if embedding is None else make_constant(embedding.numpy())
         self.memory: tuple[Any, Any] | None = None
         self._memory_rows: MemoryRows | None = None
-        self._affinity: Any = None
+        self._accounted: Any = None
         if model.memory is not None:
             source, weight = model.memory.source.numpy(), model.memory.weight.numpy()
             self.memory = make_constant(source), make_constant(weight)
             self._memory_rows = MemoryRows(source, weight)
-            self._affinity = make_constant(model.memory.affinity.numpy())
+            self._accounted = make_constant(model.memory.accounted.numpy())
 
     def load(self, users: np.ndarray) -> UserState:
         """Loads known users.
@@ -139,12 +139,12 @@ class UserEncoder(tf.Module):
             vectors += tf.where(users[:, None] < 0, tf.zeros_like(own), own)
         without_history = tf.cast(source == "prior", tf.float32)[:, None]
         prior = without_history * self._prior[None, :]
-        memory, shared = tf.zeros_like(prior), None
+        memory, accounted = tf.zeros_like(prior), None
         if self._memory_rows is not None:
             memory = scale * self._memory_rows.add_up(taken, tf.shape(history))
-            shared = self._pad(scale * self._add_up(self._affinity, taken, history))
+            accounted = self._pad(scale * self._add_up(self._accounted, taken, history))
         extra = tf.stack([prior, memory], axis=-1)
-        return UserState(history, seen, vectors, shared, extra, source)
+        return UserState(history, seen, vectors, accounted, extra, source)
 
     def compute_evidence(
         self, user: UserState, items: Tensor, vectors: Tensor, chunk_dims: Sequence[int]
@@ -165,12 +165,11 @@ class UserEncoder(tf.Module):
         """
         taken = tf.where(user.history > 0)
         row, past = taken[:, 0], taken[:, 1]
-        queries, accounted = tf.gather(self.query, past), None
+        queries, vectors = tf.gather(self.query, past), tf.gather(vectors, row)
+        moved = tf.zeros_like(queries)
         if self.memory is not None:
-            shared = self._pad(tf.gather(self._affinity, past))
-            accounted = tf.reduce_sum(shared * tf.gather(vectors, row), axis=1)
-            queries += shared
-        split = tf.split(queries * tf.gather(vectors, row), chunk_dims, axis=1)
+            moved = self._pad(tf.gather(self._accounted, past))
+        split = tf.split((queries + moved) * vectors, chunk_dims, axis=1)
         parts = [tf.reduce_sum(part, axis=1) for part in split]
         if self.memory is not None:
             source, weight = (tf.gather(part, items) for part in self.memory)
@@ -178,7 +177,7 @@ class UserEncoder(tf.Module):
             where = tf.stack([batch, tf.reshape(source, [-1])], axis=1)
             shape = tf.cast(tf.stack([tf.shape(items)[0], self.num_items]), tf.int64)
             memory = tf.scatter_nd(where, tf.reshape(weight, [-1]), shape)
-            parts.append(tf.gather_nd(memory, taken) - accounted)
+            parts.append(tf.gather_nd(memory, taken) - tf.reduce_sum(moved * vectors, axis=1))
         scale = tf.gather(history_scale(user.history), row)
         lengths = tf.reduce_sum(tf.cast(user.history > 0, tf.int64), axis=1)
         each = tf.RaggedTensor.from_row_lengths(tf.stack(parts, axis=-1) * scale, lengths)
@@ -192,7 +191,7 @@ class UserEncoder(tf.Module):
 
     def _pad(self, attributes: Tensor) -> Tensor:
         """Fills the attributes' chunks `[rows, width]` up to all chunks, `[rows, dim]`."""
-        missing = self.query.shape[1] - self._affinity.shape[1]
+        missing = self.query.shape[1] - self._accounted.shape[1]
         return tf.pad(attributes, [[0, 0], [0, missing]])
 
     def _load_stored(self, users: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """Entanglement and collapse, watched while the towers are trained, and said in words.
 
 An attribute's chunk sees its values alone, so nothing can entangle it; what can go wrong is that
-the residual learns an attribute as well, of which only what differs by value can be accounted to
-the attribute afterwards (`accounting.py`), and that vectors collapse onto a few dimensions. The
-failure signatures are those that the paper's losses are known for.
+the residual learns an attribute as well, and that vectors collapse onto a few dimensions. What a
+linear probe reads of the residual is accounted to the attribute in the end (`accounting.py`); what
+the steps have taught it beside that stays. The failure signatures are those that the paper's losses
+are known for.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ class Watch(keras.callbacks.Callback):
             if found > guess + _HOLDS:
                 self._say(
                     f"the residual tells {name} with accuracy {found:.2f} (guessing: {guess:.2f}): "
-                    f"of that, a weight of {name} will move only what differs from value to value "
-                    "on average. Lower training.learning_rate or training.epochs"
+                    f"what differs by value is accounted to {name} in the end, what else it has "
+                    "learnt is not. Lower training.learning_rate or training.epochs"
                 )
         users = self._scaled @ self.model.user_tower.query.numpy()
         for what, vectors in (("user", users), ("item", items)):

@@ -49,7 +49,7 @@ def make_vectors(data: Data) -> dict[str, dict[str, np.ndarray]]:
         training=dataclasses.replace(training, epochs=0, content_epochs=0),
     )
     model = fit(config, data.catalogue, data.interactions).model
-    query, ends = model.compute_affinities(), np.cumsum(model.chunk_dims)[:-1]
+    query, ends = model.compute_item_preferences(), np.cumsum(model.chunk_dims)[:-1]
     noise = np.random.default_rng(0).standard_normal((query.shape[1], query.shape[1]))
     found = {
         "untrained": _get_query(random, data),
@@ -66,7 +66,7 @@ def make_vectors(data: Data) -> dict[str, dict[str, np.ndarray]]:
 
 def _get_query(config: Config, data: Data) -> np.ndarray:
     model = fit(config, data.catalogue, data.interactions).model
-    return np.asarray(model.compute_affinities())
+    return np.asarray(model.compute_item_preferences())
 
 
 def compute_purity(points: np.ndarray, labels: np.ndarray, nearest: int = NEAREST) -> float:

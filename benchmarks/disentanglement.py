@@ -69,9 +69,10 @@ def measure(
 
     Yields:
         After each seed what is found so far: `seeds`; `majority` and `floor`, of the labels alone;
-        by system the probes, DCI and recall; `hidden`, what is told of items whose values are
-        hidden; and with the first seed `not_linear`, of the default by probes that are not, and
-        `training`, what gradient steps change.
+        by system the probes, DCI and recall; `unseen`, what residual and memory tell of items that
+        nothing was accounted by; `hidden`, what is told of items whose values are hidden; and with
+        the first seed `not_linear`, of the default by probes that are not, and `training`, what
+        gradient steps change.
     """
     labels = get_labels(data.config, data.catalogue)
     found: dict[str, Any] = {
@@ -79,11 +80,13 @@ def measure(
         "attributes": list(labels),
         "num_items": data.catalogue.num_items,
         "systems": {},
+        "unseen": [],
         "hidden": {},
         "losses": name_default(data.config),
     }
     for seed in seeds:
-        for name, make in make_systems(preset, data).items():
+        fitted: dict[int, Any] = {}
+        for name, make in make_systems(preset, data, fitted).items():
             if name in without or (name in LEARNT and seed != seeds[0]):
                 continue
             chunks, recall = make(seed)
@@ -95,6 +98,11 @@ def measure(
                 },
             }
             row["dci"] = measure_dci(chunks, labels, seed)
+            if name == "default":
+                tower = fitted[seed].model.item_tower
+                distributions = [part.numpy() for part in tower.distributions]
+                found["unseen"].append(probe_unseen(data, labels, distributions, seed))
+                print(f"{preset} unseen: {found['unseen'][-1]}", flush=True)
             if name == "default" and seed == seeds[0]:
                 found["not_linear"] = probe_not_linearly(chunks, labels, seed)
                 print(f"{preset} not linear: {found['not_linear']}", flush=True)
@@ -133,9 +141,14 @@ def _average(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def make_systems(
-    preset: str, data: Data
+    preset: str, data: Data, fitted: dict[int, Any] | None = None
 ) -> dict[str, Callable[[int], tuple[Chunks, float | None]]]:
     """Makes what is probed: from a seed to the items' chunks by name, and Recall@20 on test.
+
+    Args:
+        preset: Its name.
+        data: Its data.
+        fitted: Gets the result of `default` by its seed, of the seed asked for last.
 
     Returns:
         `default`; `paper`, the paper's recipe after `PAPER_EPOCHS` passes over train, where there
@@ -167,7 +180,7 @@ def make_systems(
         )
         return float(found[f"recall_at_{K}"])
 
-    fitted: dict[int, Any] = {}
+    fitted = {} if fitted is None else fitted
 
     def own(seed: int) -> tuple[Chunks, float | None]:
         fitted.clear()
@@ -310,6 +323,49 @@ def probe_not_linearly(chunks: Chunks, labels: Labels, seed: int) -> dict[str, A
     return found
 
 
+def probe_unseen(
+    data: Data, labels: Labels, distributions: Sequence[np.ndarray], seed: int
+) -> dict[str, Any]:
+    """Probes residual and memory of items that the accounting was not fitted on.
+
+    Args:
+        data: The preset's data.
+        labels: The items' values.
+        distributions: Of the items' values, `[num_items, num_values]` for each attribute.
+        seed: Of the halves, and of the probes' splits of the second one.
+
+    Returns:
+        Of a model before its first step, by chunk and attribute the accuracy on the items of the
+        second half, `before` anything is accounted to the attributes and `after` it is by the first
+        half; and the `majority`.
+    """
+    from addrl_keras.accounting import account_to_attributes
+    from addrl_keras.start import make_started_model
+
+    interactions = data.interactions
+    model = make_started_model(
+        data.config,
+        data.catalogue,
+        interactions.known,
+        list(distributions),
+        interactions.auxiliary,
+    )
+    first, unseen = hide(data.catalogue, seed, share=0.5)
+    kept = np.zeros(data.catalogue.num_items, bool)
+    kept[unseen] = True
+    second = {name: np.where(kept, values, -1) for name, values in labels.items()}
+
+    def probe() -> dict[str, dict[str, float]]:
+        chunks = get_chunks(model)
+        left = [name for name in (RESIDUAL, MEMORY) if name in chunks]
+        return {name: probe_all(chunks[name], second, seed) for name in left}
+
+    before = probe()
+    account_to_attributes(model, first)
+    majority = compute_majorities(second, seed)
+    return {"seed": seed, "before": before, "after": probe(), "majority": majority}
+
+
 def measure_training(data: Data, labels: Labels, seed: int) -> list[dict[str, Any]]:
     """Trains by gradient whatever validation says, and probes after every epoch.
 
@@ -319,6 +375,7 @@ def measure_training(data: Data, labels: Labels, seed: int) -> list[dict[str, An
     """
     import keras
 
+    from addrl_keras.accounting import account_to_attributes
     from addrl_keras.content import compute_distributions, fit_content_tower
     from addrl_keras.optimizers import TableAdam
     from addrl_keras.start import make_started_model
@@ -334,7 +391,11 @@ def measure_training(data: Data, labels: Labels, seed: int) -> list[dict[str, An
     rows: list[dict[str, Any]] = []
 
     def look() -> None:
+        # As it would be served, were training to end here.
+        weights = model.get_weights()
+        account_to_attributes(model, data.catalogue)
         chunks = get_chunks(model)
+        model.set_weights(weights)
         own = {name: probe_all(chunks[name], {name: labels[name]}, seed)[name] for name in labels}
         figures = compute_ranking_metrics(
             model.compute_scores, train, interactions.validation, K, pass_users=True
@@ -399,10 +460,10 @@ def name_default(config: Config) -> str:
     return same[0] if same else ""
 
 
-def hide(catalogue: Catalogue, seed: int) -> tuple[Catalogue, np.ndarray]:
+def hide(catalogue: Catalogue, seed: int, share: float = HIDDEN) -> tuple[Catalogue, np.ndarray]:
     """Hides all values of some items; returns the catalogue without them, and the items."""
     generator = np.random.default_rng(seed)
-    count = int(HIDDEN * catalogue.num_items)
+    count = int(share * catalogue.num_items)
     hidden = np.sort(generator.permutation(catalogue.num_items)[:count])
     values = {
         name: AttributeValues(part.names, clear_rows(part.matrix, hidden))

@@ -151,6 +151,29 @@ def make_probes() -> str:
     return "\n".join([*lines[1:], "", f"{note} {_describe(result)}"])
 
 
+def make_unseen() -> str:
+    """What residual and memory tell of items that the accounting was not fitted on."""
+    result = load_result("disentanglement")
+    lines: list[str] = []
+    for data, found in result["presets"].items():
+        rows = found.get("unseen", [])
+        if not rows:
+            continue
+        names = found["attributes"]
+        lines += _make_head(f"{data}, chunk", names)
+        for chunk in rows[0]["before"]:
+            cells = []
+            for name in names:
+                before, after = (
+                    np.mean([row[part][chunk][name] for row in rows])
+                    for part in ("before", "after")
+                )
+                majority = np.mean([row["majority"][name] for row in rows])
+                cells.append(f"{before:.3f}, {after:.3f} ({majority:.3f})")
+            lines.append(f"| {chunk} | {' | '.join(cells)} |")
+    return "\n".join([*lines[1:], "", _describe(result)]) if lines else NOT_MEASURED
+
+
 def make_dci() -> str:
     """DCI and the diagonal, beside controls."""
     result = load_result("disentanglement")
@@ -273,16 +296,15 @@ def _make_head(title: str, columns: Iterable[str]) -> list[str]:
     return ["", f"| {' | '.join(cells)} |", f"|{'---|' * len(cells)}"]
 
 
-def _describe(result: Mapping[str, Any], rows: str = "") -> str:
+def _describe(result: Mapping[str, Any], rows: str | None = None) -> str:
     """Says where figures come from; `rows` is the part of a preset whose rows may say it apart."""
     provenance = result["provenance"]
     # What was measured preset by preset names its own commit and seeds.
     parts = result["presets"].values()
     found = {part.get("commit", provenance["commit"]) for part in parts}
-    for part in parts:
-        found |= {
-            row["commit"] for each in part.get(rows, {}).values() for row in each if "commit" in row
-        }
+    for part in parts if rows else ():
+        each = (row for system in part.get(rows, {}).values() for row in system)
+        found |= {row["commit"] for row in each if "commit" in row}
     commits = sorted(found)
     numbers = sorted({n for part in parts for n in part.get("seeds", provenance.get("seeds", ()))})
     seeds = f" seeds {', '.join(map(str, numbers))};" if numbers else ""

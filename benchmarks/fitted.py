@@ -92,10 +92,11 @@ def check_config(preset: str, pushed: Config, current: Config) -> None:
         return
     was, now = dataclasses.asdict(pushed), dataclasses.asdict(current)
     path: list[str] = []
-    while isinstance(was, dict) and isinstance(now, dict):
-        name = next(name for name in now if was[name] != now[name])
-        path.append(name)
-        was, now = was[name], now[name]
+    while isinstance(now, dict) or (isinstance(now, tuple) and len(was) == len(now)):
+        keys = now if isinstance(now, dict) else range(len(now))
+        key = next(key for key in keys if was[key] != now[key])
+        path.append(str(key))
+        was, now = was[key], now[key]
     raise SystemExit(
         f"The newest version of {preset!r} was trained with other options than the preset has now. "
         f"Received: {'.'.join(path)} = {was!r}, and the preset has {now!r}. Run `addrl run "

@@ -40,9 +40,7 @@ def make_sentence(explanation: Explanation, titles: Mapping[str, str] | None = N
         and value.history_share > value.catalogue_share
     ):
         return _word_value(strongest, value.typical)
-    past = max(explanation.evidence, key=lambda each: each.contributions[strongest])
-    if past.contributions[strongest] <= 0:
-        past = explanation.evidence[0]
+    past = max(explanation.evidence, key=lambda each: each.contribution)
     if past.contribution <= 0:
         return "Little of what you chose speaks for this."
     return f"You chose {titles.get(past.item_id) or past.item_id}, and this goes with it."

@@ -246,7 +246,7 @@ class TestItemTower:
 
 class TestMemory:
     def test_it_adds_the_weights_of_the_sources_in_the_history(self):
-        memory = Memory(3, 2)
+        memory = Memory(3, 2, dim=4)
         memory.source.assign([[1, 2], [0, 2], [0, 1]])
         memory.weight.assign([[1.0, 10.0], [2.0, 20.0], [3.0, -30.0]])
         history = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 0]], np.float32)
@@ -254,7 +254,7 @@ class TestMemory:
         np.testing.assert_allclose(memory(history), expected, rtol=1e-6)
 
     def test_sources_are_fixed_and_weights_are_trained(self):
-        memory = Memory(3, 2)
+        memory = Memory(3, 2, dim=4)
         assert [weight.path for weight in memory.trainable_variables] == [memory.weight.path]
         assert memory.source.dtype == "int64"
 

@@ -99,6 +99,13 @@ def test_a_model_that_the_preset_would_not_make_today_is_not_measured():
     was = dataclasses.replace(now, training=training)
     with pytest.raises(SystemExit, match=r"training\.content_epochs = 3, and the preset has \d+"):
         check_config("planted", was, now)
+    first = dataclasses.replace(now.attributes[0], bins=7)
+    was = dataclasses.replace(now, attributes=(first, *now.attributes[1:]))
+    with pytest.raises(SystemExit, match=r"attributes\.0\.bins = 7, and the preset has 3"):
+        check_config("planted", was, now)
+    was = dataclasses.replace(now, attributes=now.attributes[:2])
+    with pytest.raises(SystemExit, match=r"Received: attributes = \("):
+        check_config("planted", was, now)
 
 
 def test_encoders_are_timed_often_enough_to_see_the_spread():

@@ -327,7 +327,7 @@ def _draw_control(served: Served, test: scipy.sparse.csr_matrix) -> list[tuple[s
 def _draw_maps(result: FitResult) -> list[str]:
     """Draws items in the plane by what having them says of a user's taste in each attribute."""
     labels = get_labels(result.model.config, result.catalogue)
-    query = result.model.compute_affinities()
+    query = result.model.compute_item_preferences()
     ends = np.cumsum(result.model.chunk_dims)[:-1]
     taken = np.asarray(result.interactions.known.sum(axis=0)).ravel()
     drawn = []
