@@ -2,9 +2,9 @@
 
 Who asks for another brand wants it at the usual price and in the usual colours. So while a value of
 attribute `j` is wanted, the contributions of the other chunks are weighed anew: those of attributes
-mostly up, and the memory of what was bought together, which knows the usual brand best, mostly
-down. The weights are chosen on validation, where the wanted value is one that a held-out item of
-the user has, and counts before everything else.
+mostly up, and residual and memory, which know the usual items best, mostly down. The weights are
+chosen on validation, where the wanted value is one that a held-out item of the user has, and counts
+before everything else.
 """
 
 from __future__ import annotations
