@@ -69,10 +69,9 @@ def measure(
 
     Yields:
         After each seed what is found so far: `seeds`; `majority` and `floor`, of the labels alone;
-        by system the probes, DCI and recall; `unseen`, what residual and memory tell of items that
-        nothing was accounted by; `hidden`, what is told of items whose values are hidden; and with
-        the first seed `not_linear`, of the default by probes that are not, and `training`, what
-        gradient steps change.
+        by system the probes, DCI and recall; `hidden`, what is told of items whose values are
+        hidden; and with the first seed `not_linear`, of the default by probes that are not, and
+        `training`, what gradient steps change.
     """
     labels = get_labels(data.config, data.catalogue)
     found: dict[str, Any] = {
@@ -80,13 +79,11 @@ def measure(
         "attributes": list(labels),
         "num_items": data.catalogue.num_items,
         "systems": {},
-        "unseen": [],
         "hidden": {},
         "losses": name_default(data.config),
     }
     for seed in seeds:
-        fitted: dict[int, Any] = {}
-        for name, make in make_systems(preset, data, fitted).items():
+        for name, make in make_systems(preset, data).items():
             if name in without or (name in LEARNT and seed != seeds[0]):
                 continue
             chunks, recall = make(seed)
@@ -98,11 +95,6 @@ def measure(
                 },
             }
             row["dci"] = measure_dci(chunks, labels, seed)
-            if name == "default":
-                tower = fitted[seed].model.item_tower
-                distributions = [part.numpy() for part in tower.distributions]
-                found["unseen"].append(probe_unseen(data, labels, distributions, seed))
-                print(f"{preset} unseen: {found['unseen'][-1]}", flush=True)
             if name == "default" and seed == seeds[0]:
                 found["not_linear"] = probe_not_linearly(chunks, labels, seed)
                 print(f"{preset} not linear: {found['not_linear']}", flush=True)
@@ -141,14 +133,9 @@ def _average(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def make_systems(
-    preset: str, data: Data, fitted: dict[int, Any] | None = None
+    preset: str, data: Data
 ) -> dict[str, Callable[[int], tuple[Chunks, float | None]]]:
     """Makes what is probed: from a seed to the items' chunks by name, and Recall@20 on test.
-
-    Args:
-        preset: Its name.
-        data: Its data.
-        fitted: Gets the result of `default` by its seed, of the seed asked for last.
 
     Returns:
         `default`; `paper`, the paper's recipe after `PAPER_EPOCHS` passes over train, where there
@@ -180,7 +167,7 @@ def make_systems(
         )
         return float(found[f"recall_at_{K}"])
 
-    fitted = {} if fitted is None else fitted
+    fitted: dict[int, Any] = {}
 
     def own(seed: int) -> tuple[Chunks, float | None]:
         fitted.clear()
@@ -321,49 +308,6 @@ def probe_not_linearly(chunks: Chunks, labels: Labels, seed: int) -> dict[str, A
                 told[attribute] = round(float(pipeline.score(used[rest], values[rest])), 4)
             found[name][chunk] = told
     return found
-
-
-def probe_unseen(
-    data: Data, labels: Labels, distributions: Sequence[np.ndarray], seed: int
-) -> dict[str, Any]:
-    """Probes residual and memory of items that the accounting was not fitted on.
-
-    Args:
-        data: The preset's data.
-        labels: The items' values.
-        distributions: Of the items' values, `[num_items, num_values]` for each attribute.
-        seed: Of the halves, and of the probes' splits of the second one.
-
-    Returns:
-        Of a model before its first step, by chunk and attribute the accuracy on the items of the
-        second half, `before` anything is accounted to the attributes and `after` it is by the first
-        half; and the `majority`.
-    """
-    from addrl_keras.accounting import account_to_attributes
-    from addrl_keras.start import make_started_model
-
-    interactions = data.interactions
-    model = make_started_model(
-        data.config,
-        data.catalogue,
-        interactions.known,
-        list(distributions),
-        interactions.auxiliary,
-    )
-    first, unseen = hide(data.catalogue, seed, share=0.5)
-    kept = np.zeros(data.catalogue.num_items, bool)
-    kept[unseen] = True
-    second = {name: np.where(kept, values, -1) for name, values in labels.items()}
-
-    def probe() -> dict[str, dict[str, float]]:
-        chunks = get_chunks(model)
-        left = [name for name in (RESIDUAL, MEMORY) if name in chunks]
-        return {name: probe_all(chunks[name], second, seed) for name in left}
-
-    before = probe()
-    account_to_attributes(model, first)
-    majority = compute_majorities(second, seed)
-    return {"seed": seed, "before": before, "after": probe(), "majority": majority}
 
 
 def measure_training(data: Data, labels: Labels, seed: int) -> list[dict[str, Any]]:

@@ -151,29 +151,6 @@ def make_probes() -> str:
     return "\n".join([*lines[1:], "", f"{note} {_describe(result)}"])
 
 
-def make_unseen() -> str:
-    """What residual and memory tell of items that the accounting was not fitted on."""
-    result = load_result("disentanglement")
-    lines: list[str] = []
-    for data, found in result["presets"].items():
-        rows = found.get("unseen", [])
-        if not rows:
-            continue
-        names = found["attributes"]
-        lines += _make_head(f"{data}, chunk", names)
-        for chunk in rows[0]["before"]:
-            cells = []
-            for name in names:
-                before, after = (
-                    np.mean([row[part][chunk][name] for row in rows])
-                    for part in ("before", "after")
-                )
-                majority = np.mean([row["majority"][name] for row in rows])
-                cells.append(f"{before:.3f}, {after:.3f} ({majority:.3f})")
-            lines.append(f"| {chunk} | {' | '.join(cells)} |")
-    return "\n".join([*lines[1:], "", _describe(result)]) if lines else NOT_MEASURED
-
-
 def make_dci() -> str:
     """DCI and the diagonal, beside controls."""
     result = load_result("disentanglement")

@@ -169,15 +169,6 @@ class TestProbes:
         recalls = [row["recall_at_20"] for row in rows]
         assert len(set(recalls)) > 1 and all(0 < each <= 1 for each in recalls)
 
-    def test_what_is_accounted_by_half_of_the_items_is_probed_on_the_others(self, data, fitted):
-        labels = probing.get_labels(data.config, data.catalogue)
-        distributions = [part.numpy() for part in fitted.model.item_tower.distributions]
-        found = disentanglement.probe_unseen(data, labels, distributions, 0)
-        assert list(found["before"]) == list(found["after"]) == ["residual", "memory"]
-        assert found["before"] != found["after"]
-        # Of 20 items, 12 brands have fewer than ten that are known.
-        assert set(found["majority"]) == set(labels)
-
     def test_the_variants_of_the_terms_are_named(self, data):
         variants = disentanglement.make_losses(data.config)
         assert disentanglement.name_default(data.config) == "all_terms"
@@ -240,13 +231,6 @@ def test_the_tables_read_what_is_measured(monkeypatch):
                     },
                     "hidden": {name: [{"year": 0.5}] for name in explain_tables._LOSSES},
                     "losses": "value_alone",
-                    "unseen": [
-                        {
-                            "before": {"residual": {"year": 0.6}},
-                            "after": {"residual": {"year": 0.35}},
-                            "majority": {"year": 0.3},
-                        }
-                    ],
                     "not_linear": {
                         "network": {"year": {"year": 0.99}, "residual": {"year": 0.4}},
                         "trees": {"year": {}, "residual": {"year": 0.35}},
@@ -272,7 +256,6 @@ def test_the_tables_read_what_is_measured(monkeypatch):
     assert "| as claimed | 0.900 | 0.200 |" in explain_tables.make_past()
     assert "| hm | year | 0.500 | 0.400 | 0.300 |" in explain_tables.make_preferences()
     assert "| residual | 0.300 (floor 0.300) |" in explain_tables.make_probes()
-    assert "| residual | 0.600, 0.350 (0.300) |" in explain_tables.make_unseen()
     assert "| hm | **AD-DRL** | 0.900 | 0.800 | 1.000 |" in explain_tables.make_dci()
     assert "| without L_intra | 0.500 |" in explain_tables.make_hidden()
     assert "| **L_low alone, the preset's** | 0.500 |" in explain_tables.make_hidden()
