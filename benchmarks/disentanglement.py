@@ -34,6 +34,7 @@ from addrl_keras.probing import (
     get_labels,
     probe_all,
 )
+from addrl_keras.training import FitResult
 from addrl_keras.watching import get_single_labels
 from benchmarks.ablations import PAPER_TERMS
 from benchmarks.fitted import Data, K, clear_rows, load_data, make_parser, score_ranking
@@ -83,7 +84,8 @@ def measure(
         "losses": name_default(data.config),
     }
     for seed in seeds:
-        for name, make in make_systems(preset, data).items():
+        fitted: dict[int, FitResult] = {}
+        for name, make in make_systems(preset, data, fitted).items():
             if name in without or (name in LEARNT and seed != seeds[0]):
                 continue
             chunks, recall = make(seed)
@@ -107,7 +109,7 @@ def measure(
             found["hidden"].setdefault(name, []).append({"seed": seed, **told})
             print(f"{preset} hidden {name} seed {seed}: {told}", flush=True)
         if seed == seeds[0]:
-            found["training"] = measure_training(data, labels, seed)
+            found["training"] = measure_training(data, labels, fitted[seed])
             print(f"{preset} training: {found['training']}", flush=True)
         if CONTENT_PROBE not in without:
             best = probe_content(data.config, data.catalogue, seed)
@@ -133,9 +135,15 @@ def _average(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def make_systems(
-    preset: str, data: Data
+    preset: str, data: Data, fitted: dict[int, FitResult]
 ) -> dict[str, Callable[[int], tuple[Chunks, float | None]]]:
     """Makes what is probed: from a seed to the items' chunks by name, and Recall@20 on test.
+
+    Args:
+        preset: Its name.
+        data: Its data.
+        fitted: Gets the result of `default` by its seed, in place of an earlier one. The others of
+            that seed are made from it.
 
     Returns:
         `default`; `paper`, the paper's recipe after `PAPER_EPOCHS` passes over train, where there
@@ -167,8 +175,6 @@ def make_systems(
         )
         return float(found[f"recall_at_{K}"])
 
-    fitted: dict[int, Any] = {}
-
     def own(seed: int) -> tuple[Chunks, float | None]:
         fitted.clear()
         fitted[seed] = fit_own(data.config, seed)
@@ -191,6 +197,8 @@ def make_systems(
         return name_concepts(baseline.get_chunks(), labels, seed), found["recall_at_20"]
 
     def start(seed: int) -> tuple[Chunks, float | None]:
+        if not fitted[seed].epochs:
+            return get_chunks(fitted[seed].model), score(fitted[seed])  # It has kept its start.
         training = dataclasses.replace(data.config.training, epochs=0)
         result = fit_own(dataclasses.replace(data.config, training=training), seed)
         return get_chunks(result.model), score(result)
@@ -310,8 +318,13 @@ def probe_not_linearly(chunks: Chunks, labels: Labels, seed: int) -> dict[str, A
     return found
 
 
-def measure_training(data: Data, labels: Labels, seed: int) -> list[dict[str, Any]]:
+def measure_training(data: Data, labels: Labels, fitted: FitResult) -> list[dict[str, Any]]:
     """Trains by gradient whatever validation says, and probes after every epoch.
+
+    Args:
+        data: The preset's data.
+        labels: The items' values.
+        fitted: The default, whose seed and content side are taken.
 
     Returns:
         A row an epoch, the start being the first: `own`, the probe of each attribute from its
@@ -320,17 +333,14 @@ def measure_training(data: Data, labels: Labels, seed: int) -> list[dict[str, An
     import keras
 
     from addrl_keras.accounting import account_to_attributes
-    from addrl_keras.content import compute_distributions, fit_content_tower
     from addrl_keras.optimizers import TableAdam
     from addrl_keras.start import make_started_model
     from addrl_keras.training import UserBatches
 
+    config, interactions = fitted.model.config, data.interactions
+    seed, train = config.training.seed, interactions.train
     keras.utils.set_random_seed(seed)
-    training = dataclasses.replace(data.config.training, seed=seed)
-    config, interactions = dataclasses.replace(data.config, training=training), data.interactions
-    tower, _ = fit_content_tower(config, data.catalogue)
-    distributions, _ = compute_distributions(config, data.catalogue, tower)
-    train = interactions.train
+    distributions = [part.numpy() for part in fitted.model.item_tower.distributions]
     model = make_started_model(config, data.catalogue, train, distributions, interactions.auxiliary)
     rows: list[dict[str, Any]] = []
 

@@ -6,7 +6,7 @@ import addrl_data
 import numpy as np
 import pytest
 
-from addrl_keras import probing
+from addrl_keras import fit, probing
 from addrl_keras.config import LossConfig
 from addrl_keras.control import SYSTEMS, Served, compare, interpolate, sweep
 from addrl_keras.metrics.disentanglement import compute_dci
@@ -126,9 +126,15 @@ class TestProbes:
         config = dataclasses.replace(
             data.config, training=dataclasses.replace(data.config.training, epochs=1)
         )
-        systems = disentanglement.make_systems("none", dataclasses.replace(data, config=config))
+        results = {}
+        changed = dataclasses.replace(data, config=config)
+        systems = disentanglement.make_systems("none", changed, results)
         own, recall = systems["default"](0)
         assert 0 < recall <= 1
+        # Where no epoch was kept the default is its own start.
+        assert list(results) == [0]
+        results[0] = dataclasses.replace(results[0], epochs=0)
+        np.testing.assert_array_equal(systems["start"](0)[0]["residual"], own["residual"])
         for name in ("rotated", "svd", "noise"):
             chunks, _ = systems[name](0)
             assert {k: v.shape for k, v in chunks.items()} == {
@@ -159,11 +165,13 @@ class TestProbes:
 
     def test_training_is_probed_after_every_epoch(self, data):
         labels = probing.get_labels(data.config, data.catalogue)
-        training = dataclasses.replace(data.config.training, learning_rate=0.03)
+        training = {"learning_rate": 0.03, "epochs": 0, "content_epochs": 1, "hold_users": 0}
         # As wide as the most values, or a chunk could not tell them all apart.
-        model = dataclasses.replace(data.config.model, value_dim=len(addrl_data.BRANDS))
-        config = dataclasses.replace(data.config, training=training, model=model)
-        rows = disentanglement.measure_training(dataclasses.replace(data, config=config), labels, 0)
+        model = {"value_dim": len(addrl_data.BRANDS)}
+        config = addrl_data.make_config(training=training, model=model)
+        result = fit(config, data.catalogue, data.interactions)
+        changed = dataclasses.replace(data, config=config)
+        rows = disentanglement.measure_training(changed, labels, result)
         assert len(rows) == 1 + disentanglement.EPOCHS
         assert min(rows[0]["own"].values()) == 1.0
         recalls = [row["recall_at_20"] for row in rows]
