@@ -29,14 +29,18 @@ def get_labels(config: Config, catalogue: Catalogue) -> Labels:
 
 def get_chunks(model: Any) -> Chunks:
     """Gets the items' chunks by name: float `[num_items, width]`, the memory reduced by an SVD."""
-    vectors = np.asarray(model.item_tower(None))
-    names = model.config.chunk_names
-    ends = np.cumsum(model.chunk_dims)[:-1]
-    widths = names[: len(model.chunk_dims)]
-    chunks = dict(zip(widths, np.split(vectors, ends, axis=1), strict=True))
+    chunks = get_tower_chunks(model)
     if model.memory is not None:
-        chunks[names[-1]] = _reduce_memory(model)
+        chunks[model.config.chunk_names[-1]] = _reduce_memory(model)
     return chunks
+
+
+def get_tower_chunks(model: Any) -> dict[str, np.ndarray]:
+    """Gets the chunks of the item tower alone, by name: float `[num_items, width]`."""
+    vectors = np.asarray(model.item_tower(None))
+    names = model.config.chunk_names[: len(model.chunk_dims)]
+    ends = np.cumsum(model.chunk_dims)[:-1]
+    return dict(zip(names, np.split(vectors, ends, axis=1), strict=True))
 
 
 def _reduce_memory(model: Any) -> np.ndarray:
@@ -47,17 +51,12 @@ def _reduce_memory(model: Any) -> np.ndarray:
     weights = model.memory.compute_matrix().T.astype(np.float32)
     if not weights.count_nonzero():
         return np.zeros((weights.shape[0], 1), np.float32)
-    attributes = np.asarray(model.item_tower.compute_attributes())
-    accounted = model.memory.accounted.numpy()
-    # Never formed: with what is accounted it is no longer sparse.
-    whole = scipy.sparse.linalg.LinearOperator(
-        weights.shape,
-        matvec=lambda block: weights @ block - attributes @ (accounted.T @ block),
-        rmatvec=lambda block: weights.T @ block - accounted @ (attributes.T @ block),
-        matmat=lambda block: weights @ block - attributes @ (accounted.T @ block),
-        rmatmat=lambda block: weights.T @ block - accounted @ (attributes.T @ block),
-        dtype=np.float32,
+    attributes, accounted = (
+        scipy.sparse.linalg.aslinearoperator(np.asarray(part))
+        for part in (model.item_tower.compute_attributes(), model.memory.accounted.numpy().T)
     )
+    # Never formed: with what is accounted it is no longer sparse.
+    whole = scipy.sparse.linalg.aslinearoperator(weights) - attributes @ accounted
     dim = min(_MEMORY_DIM, weights.shape[0] - 1)
     left, sizes, _ = scipy.sparse.linalg.svds(whole, k=dim, random_state=0)
     return left * sizes

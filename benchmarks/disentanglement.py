@@ -32,6 +32,7 @@ from addrl_keras.probing import (
     compute_majorities,
     get_chunks,
     get_labels,
+    get_tower_chunks,
     probe_all,
 )
 from addrl_keras.training import FitResult
@@ -348,7 +349,7 @@ def measure_training(data: Data, labels: Labels, fitted: FitResult) -> list[dict
         # As it would be served, were training to end here.
         weights = model.get_weights()
         account_to_attributes(model, data.catalogue)
-        chunks = get_chunks(model)
+        chunks = get_tower_chunks(model)
         model.set_weights(weights)
         own = {name: probe_all(chunks[name], {name: labels[name]}, seed)[name] for name in labels}
         figures = compute_ranking_metrics(
