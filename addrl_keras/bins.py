@@ -1,10 +1,14 @@
-"""How the bins of a number are called."""
+"""How the bins of a number are called, and which of them a number falls into."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable
 
 _MAX_DIGITS = 9
+_NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
+_BIN = re.compile(rf"(?:<=|{_NUMBER}(?:-|\.\.))?(?P<high>{_NUMBER})")
 
 
 def make_bin_names(
@@ -37,6 +41,37 @@ def make_bin_names(
         if len(set(names)) == len(names):
             break
     return names
+
+
+def find_bin(names: Iterable[str], number: float) -> str | None:
+    """Finds the bin that a number falls into, by the names of the bins alone.
+
+    Args:
+        names: As `make_bin_names` made them, in any order.
+        number: What to look for; between two bins it falls into the upper one.
+
+    Returns:
+        The name; None where `names` are not those of two bins or more, or `number` is NaN.
+
+    Example:
+        >>> find_bin(["<=1971", "1972-1993", ">=1998"], 1980)
+        '1972-1993'
+        >>> find_bin(["blue", "red"], 1980) is None
+        True
+    """
+    highs = {name: _read_high(name) for name in names}
+    if math.isnan(number) or not any(name.startswith(">=") for name in highs):
+        return None
+    above = {name: high for name, high in highs.items() if high is not None and number <= high}
+    return min(above, key=lambda name: above[name], default=None)
+
+
+def _read_high(name: str) -> float | None:
+    """Reads the largest value of a bin; None of a name that no bin has."""
+    if name.startswith(">="):
+        return math.inf
+    found = _BIN.fullmatch(name)
+    return float(found["high"]) if found else None
 
 
 def _name_bins(edges: list[tuple[str, str]]) -> tuple[str, ...]:

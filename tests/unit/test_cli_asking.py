@@ -78,7 +78,8 @@ class FakeClient:
         if item == "i0":
             values["year"] = ItemValue("1990-1999", "1990-1999", 0.75, 0.5)
         weights = {name: {"id": 0.25, "title": 0.75} for name in parts}
-        evidence = [Evidence(f"i{number}", 1.2 - number / 10, parts) for number in range(1, 8)]
+        past = range(1, 8) if user != "stranger" else ()
+        evidence = [Evidence(f"i{number}", 1.2 - number / 10, parts) for number in past]
         targets, given = settings.get("attribute_targets") or {}, {}
         if "genre" in targets:
             lifts, given = {**lifts, "genre": 1.0}, {"year": -0.5, "genre": 1.25}
@@ -312,6 +313,14 @@ def test_explain_shows_contributions_and_evidence(addrl, client, titles):
     assert document["sentence"] == "You often choose year 1990-1999, and this is year 1990-1999."
 
 
+def test_explain_says_that_of_a_stranger_only_what_is_popular_counts(addrl, client, titles):
+    code, out, _ = addrl("explain", "planted", "stranger", "i0")
+    assert code == 0
+    assert (
+        _squeeze(out)[-1] == "No past item of this user is known, so the score is what is popular."
+    )
+
+
 def test_why_gives_the_reason_of_every_item(addrl, client, titles):
     code, out, _ = addrl("recommend", "planted", "7", "--k", "5", "--why")
     lines = [line for line in _squeeze(out) if "most by i1" in line]
@@ -507,7 +516,8 @@ def test_what_no_server_can_take_is_a_mistake_in_one_line(addrl, monkeypatch, wo
 
 def test_a_mistyped_value_is_named_with_those_that_there_are(addrl, client, tmp_path, monkeypatch):
     (tmp_path / "planted" / "serving" / "17").mkdir(parents=True)
-    monkeypatch.setattr(known, "find_values", lambda export: {"genre": ("Comedy", "Drama")})
+    values = {"genre": ("Comedy", "Drama"), "year": ("<=1971", "1972-1993", ">=1998")}
+    monkeypatch.setattr(known, "find_values", lambda export: values)
 
     def refuse(users, k, **settings):
         raise ServingError("INVALID_ARGUMENT", "attribute_targets has an unknown value")
@@ -518,6 +528,12 @@ def test_a_mistyped_value_is_named_with_those_that_there_are(addrl, client, tmp_
         2,
         "addrl recommend: --want: genre has no such value. Received: 'Comdy'. Did you mean "
         "'Comedy'? It has: Comedy, Drama.\n",
+    )
+    code, _, err = addrl("recommend", "planted", "u1", "--want", "year=1980")
+    assert (code, err) == (
+        2,
+        "addrl recommend: --want: year has no such value. Received: '1980'. It lies in "
+        "'1972-1993'. It has: <=1971, 1972-1993, >=1998.\n",
     )
     code, _, err = addrl("recommend", "planted", "u1", "--filter", "genre=Drama")
     assert (code, "attribute_targets has an unknown value" in err) == (2, True)

@@ -28,6 +28,26 @@ def test_bins_are_named_after_what_is_in_them(lows, highs, is_integer, names):
     assert make_bin_names(lows, highs, is_integer) == names
 
 
+@pytest.mark.parametrize(
+    ("lows", "highs", "number", "name"),
+    [
+        ([1950, 1972, 1998], [1971, 1993, 2002], 1997, ">=1998"),
+        ([1950, 1972, 1998], [1971, 1993, 2002], 1972, "1972-1993"),
+        ([1950, 1972, 1998], [1971, 1993, 2002], -3, "<=1971"),
+        ([-9, -5, -1], [-6, -2, 4], -3.5, "-5..-2"),
+        ([-9, -5, -1], [-9, -5, 4], -5, "-5"),
+        ([0.00001, 0.00002, 0.5], [0.000019, 0.4, 2.0], 0.3, "2e-05..0.4"),
+        ([1, 2], [1, 5], float("nan"), None),
+        ([3], [7], 5, None),
+    ],
+)
+def test_a_number_finds_its_bin_by_the_names(lows, highs, number, name):
+    from addrl_keras.bins import find_bin, make_bin_names
+
+    is_integer = all(float(edge).is_integer() for edge in (*lows, *highs))
+    assert find_bin(reversed(make_bin_names(lows, highs, is_integer)), number) == name
+
+
 def test_close_numbers_get_the_digits_that_tell_them_apart():
     from addrl_keras.bins import make_bin_names
 

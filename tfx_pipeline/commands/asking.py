@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from addrl_keras.bins import find_bin
 from tfx_pipeline import workspace
 from tfx_pipeline.commands.errors import FAILURE, USAGE, CommandError
 from tfx_pipeline.suggestions import list_some, suggest
@@ -99,9 +100,18 @@ def validate_values(
         if values and value not in values:
             raise CommandError(
                 f"{option}: {name} has no such value. Received: {value!r}."
-                f"{suggest(value, values)} It has: {list_some(values)}.",
+                f"{_suggest_value(value, values)} It has: {list_some(values)}.",
                 USAGE,
             )
+
+
+def _suggest_value(value: str, known: Sequence[str]) -> str:
+    """Returns the bin that a number falls into, or else the nearest word."""
+    with contextlib.suppress(ValueError):
+        found = find_bin(known, float(value))
+        if found:
+            return f" It lies in {found!r}."
+    return suggest(value, known)
 
 
 def group_values(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
