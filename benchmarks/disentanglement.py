@@ -277,7 +277,7 @@ def name_concepts(concepts: Sequence[np.ndarray], labels: Labels, seed: int) -> 
 def probe_not_linearly(chunks: Chunks, labels: Labels, seed: int) -> dict[str, Any]:
     """Reads every attribute from every chunk by a small network, and by boosted trees.
 
-    Both see the items that the linear probe sees, and are judged on those that it is judged on.
+    Both see the items that the linear probe sees in one of its splits, as they take long.
 
     Returns:
         By probe, chunk and attribute the accuracy; of trees only attributes of few values, as there

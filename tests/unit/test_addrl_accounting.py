@@ -11,7 +11,8 @@ from addrl_keras.accounting import _embed_known_values, account_to_attributes
 from addrl_keras.attach import attach_items
 from addrl_keras.catalogue import AttributeValues
 from addrl_keras.content import compute_distributions
-from addrl_keras.probing import compute_majorities, get_chunks, get_labels, probe_all
+from addrl_keras.metrics.disentanglement import compute_probe_accuracy
+from addrl_keras.probing import get_chunks, get_labels
 from addrl_keras.recommender import Recommender
 from addrl_keras.start import make_started_model
 from benchmarks.disentanglement import hide
@@ -132,10 +133,11 @@ def test_a_linear_probe_finds_no_more_of_items_that_were_not_accounted_by(plante
         labels = get_labels(model.config, planted.catalogue)["genre"]
         others = np.full(len(labels), -1)
         others[unseen] = labels[unseen]
-        before.append(probe_all(get_chunks(model)[chunk], {"genre": others}, seed)["genre"])
+        before.append(compute_probe_accuracy(get_chunks(model)[chunk], others, seed=seed)[0])
         account_to_attributes(model, first)
-        after.append(probe_all(get_chunks(model)[chunk], {"genre": others}, seed)["genre"])
-        guessed.append(compute_majorities({"genre": others}, seed)["genre"])
+        told, guess = compute_probe_accuracy(get_chunks(model)[chunk], others, seed=seed)
+        after.append(told)
+        guessed.append(guess)
     # 14 items teach the probe and 6 judge it.
     known, left = (np.nanmean(part) - np.nanmean(guessed) for part in (before, after))
     assert known > 0.3
