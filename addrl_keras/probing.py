@@ -115,6 +115,34 @@ def compute_floor(labels: Labels, seed: int = 0) -> dict[str, dict[str, float]]:
     return {name: probe_all(_one_hot(values), labels, seed) for name, values in labels.items()}
 
 
+def compare_known(
+    chunks: Chunks, labels: Labels, seed: int = 0
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Compares a chunk with its attribute's label, on the items that have one.
+
+    The chunk of an item without a label is a guess by its content, which no floor knows.
+
+    Args:
+        chunks: Float `[num_items, width]` by name, with those of all attributes.
+        labels: Of the items.
+        seed: Of the splits, as in `probe_all`.
+
+    Returns:
+        By attribute that is known and other attribute: how often the latter is told, `told` by the
+        chunk and `floor` by the label.
+    """
+    found = {}
+    for name, own in labels.items():
+        others = {
+            other: np.where(own >= 0, values, -1)
+            for other, values in labels.items()
+            if other != name
+        }
+        told, floor = (probe_all(part, others, seed) for part in (chunks[name], _one_hot(own)))
+        found[name] = {other: {"told": told[other], "floor": floor[other]} for other in others}
+    return found
+
+
 def _one_hot(labels: np.ndarray) -> np.ndarray:
     # One column at least, where no item has exactly one value.
     rows = np.zeros((len(labels), max(1, labels.max(initial=-1) + 1)), np.float32)

@@ -28,6 +28,7 @@ from addrl_keras.metrics.ranking import compute_ranking_metrics
 from addrl_keras.probing import (
     Chunks,
     Labels,
+    compare_known,
     compute_floor,
     compute_majorities,
     get_chunks,
@@ -71,9 +72,10 @@ def measure(
 
     Yields:
         After each seed what is found so far: `seeds`; `majority` and `floor`, of the labels alone;
-        by system the probes, DCI and recall; `hidden`, what is told of items whose values are
-        hidden; and with the first seed `not_linear`, of the default by probes that are not, and
-        `training`, what gradient steps change.
+        by system the probes, DCI and recall, and of the default `known`, the probes where a chunk's
+        own value is known; `hidden`, what is told of items whose values are hidden; and with the
+        first seed `not_linear`, of the default by probes that are not, and `training`, what
+        gradient steps change.
     """
     labels = get_labels(data.config, data.catalogue)
     found: dict[str, Any] = {
@@ -98,6 +100,8 @@ def measure(
                 },
             }
             row["dci"] = measure_dci(chunks, labels, seed)
+            if name == "default":
+                row["known"] = compare_known(chunks, labels, seed)
             if name == "default" and seed == seeds[0]:
                 found["not_linear"] = probe_not_linearly(chunks, labels, seed)
                 print(f"{preset} not linear: {found['not_linear']}", flush=True)
