@@ -151,6 +151,47 @@ def make_probes() -> str:
     return "\n".join([*lines[1:], "", f"{note} {_describe(result)}"])
 
 
+def make_known() -> str:
+    """What a chunk tells of other attributes beyond its own label, at most."""
+    result = load_result("disentanglement")
+    lines = [
+        "| data | of all items, at most | chunk / floor | where the label is known, at most "
+        "| chunk / floor |",
+        "|---|---|---|---|---|",
+    ]
+    for data, found in result["presets"].items():
+        rows = found["systems"]["default"]
+        if any("known" not in row for row in rows):
+            continue
+        pairs = [(own, other) for own in rows[0]["known"] for other in rows[0]["known"][own]]
+        told = {
+            (own, other): np.mean([row["probes"][own][other] for row in rows])
+            for own, other in pairs
+        }
+        floor = {(own, other): found["floor"][own][other] for own, other in pairs}
+        known = {
+            part: {
+                (own, other): np.mean([row["known"][own][other][part] for row in rows])
+                for own, other in pairs
+            }
+            for part in ("told", "floor")
+        }
+        lines.append(
+            f"| {data} | {_word_excess(told, floor)} "
+            f"| {_word_excess(known['told'], known['floor'])} |"
+        )
+    return "\n".join([*lines, "", _describe(result)])
+
+
+def _word_excess(
+    told: Mapping[tuple[str, str], float], floor: Mapping[tuple[str, str], float]
+) -> str:
+    """Names the pair that is furthest above its floor."""
+    worst = max(told, key=lambda pair: told[pair] - floor[pair])
+    by = told[worst] - floor[worst]
+    return f"{worst[0]} tells {worst[1]}, {by:+.3f} | {told[worst]:.3f} / {floor[worst]:.3f}"
+
+
 def make_dci() -> str:
     """DCI and the diagonal, beside controls."""
     result = load_result("disentanglement")

@@ -108,6 +108,19 @@ class TestProbes:
         assert floor["year"]["year"] == 1.0
         assert set(probing.compute_majorities(labels)) == {"year", "genre", "brand"}
 
+    def test_where_its_label_is_known_a_chunk_tells_what_that_tells(self, data, fitted):
+        labels = dict(probing.get_labels(data.config, data.catalogue))
+        # Of the others the chunk holds what it held before: no label tells that.
+        labels["genre"] = np.where(np.arange(40) % 2, labels["genre"], -1)
+        found = probing.compare_known(probing.get_chunks(fitted.model), labels)
+        assert {name: set(part) for name, part in found.items()} == {
+            "year": {"genre", "brand"},
+            "genre": {"year", "brand"},
+            "brand": {"year", "genre"},
+        }
+        each = [cell for part in found.values() for cell in part.values()]
+        assert all(cell["told"] == pytest.approx(cell["floor"], abs=0.05) for cell in each)
+
     def test_a_memory_that_holds_nothing_tells_nothing(self, data, fitted):
         empty = probing.get_chunks(AdDrl(data.config, fitted.model.shape))["memory"]
         assert empty.shape == (40, 1) and not empty.any()
@@ -272,6 +285,29 @@ def test_the_tables_read_what_is_measured(monkeypatch):
     assert "| residual | 0.300 / 0.400 / 0.350 |" in explain_tables.make_not_linear()
     assert "| year | 1.000 / 0.990 /  |" in explain_tables.make_not_linear()
     assert "| hm | 0 | 1.000 | -0.050 | 0.2000 |" in explain_tables.make_training()
+
+
+def test_the_pair_furthest_above_its_floor_is_named(monkeypatch):
+    probes = {"year": {"year": 1.0, "genre": 0.5}, "genre": {"year": 0.625, "genre": 1.0}}
+    row = {
+        "probes": probes,
+        "known": {
+            "year": {"genre": {"told": 0.5, "floor": 0.25}},
+            "genre": {"year": {"told": 0.5, "floor": 0.5}},
+        },
+    }
+    floor = {"year": {"year": 1.0, "genre": 0.5}, "genre": {"year": 0.5, "genre": 1.0}}
+    before = {"systems": {"default": [{"probes": probes}]}, "floor": floor, "commit": "abc"}
+    new = {"systems": {"default": [row, row]}, "floor": floor, "commit": "def"}
+    result = {
+        "provenance": {"commit": "abc", "machine": "2 cores"},
+        "presets": {"hm": new, "toys": before},
+    }
+    monkeypatch.setattr(explain_tables, "load_result", lambda name: result)
+    table = explain_tables.make_known()
+    all_items, known = "genre tells year, +0.125 | 0.625 / 0.500", "year tells genre, +0.250"
+    assert f"| hm | {all_items} | {known} | 0.500 / 0.250 |" in table
+    assert "| toys |" not in table
 
 
 def test_a_place_is_a_share_of_the_catalogue():
