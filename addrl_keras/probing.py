@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,6 @@ Chunks = Mapping[str, np.ndarray]
 Labels = Mapping[str, np.ndarray]
 # A memory is as wide as the catalogue; a probe sees its strongest directions.
 _MEMORY_DIM = 128
-# Of the items, into those that a probe sees and those that it is judged on: with 1,200 of these one
-# split tells a share of .15 to a point, and two are no difference.
-_SPLITS = 5
 
 
 def get_labels(config: Config, catalogue: Catalogue) -> Labels:
@@ -65,86 +62,82 @@ def _reduce_memory(model: Any) -> np.ndarray:
     return left * sizes
 
 
-def probe_all(vectors: np.ndarray, labels: Labels, seed: int = 0) -> dict[str, float]:
-    """Reads every attribute from vectors, averaged over splits of the items.
+def probe_all(
+    vectors: np.ndarray, labels: Labels, splits: Sequence[int] = (0,)
+) -> dict[str, float]:
+    """Reads every attribute from vectors by a linear probe, averaged over splits of the items.
+
+    Judged on 1,200 items, the standard error of a share of .15 is .010 with one split.
 
     Args:
         vectors: Float `[num_items, width]`.
         labels: Of the items.
-        seed: Of the splits; no two seeds have one in common.
+        splits: Seeds of the splits into what a probe sees and what it is judged on.
 
     Returns:
-        The accuracy by attribute.
+        The accuracy by attribute; NaN where fewer than ten items have a label.
     """
-    return {name: _probe(vectors, values, seed)[0] for name, values in labels.items()}
+    return {name: _probe(vectors, values, splits)[0] for name, values in labels.items()}
 
 
-def _probe(vectors: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float, float]:
-    splits = range(_SPLITS * seed, _SPLITS * (seed + 1))
+def _probe(vectors: np.ndarray, labels: np.ndarray, splits: Sequence[int]) -> tuple[float, float]:
     found = [compute_probe_accuracy(vectors, labels, seed=split) for split in splits]
     accuracy, majority = np.mean(found, axis=0)
     return round(float(accuracy), 4), round(float(majority), 4)
 
 
-def compute_majorities(labels: Labels, seed: int = 0) -> dict[str, float]:
+def compute_majorities(labels: Labels, splits: Sequence[int] = (0,)) -> dict[str, float]:
     """Computes how often the most frequent value is right on the items that a probe is judged on.
 
     Args:
         labels: Of the items.
-        seed: Of the splits, as in `probe_all`.
+        splits: As in `probe_all`.
 
     Returns:
         The share by attribute.
     """
     nothing = {name: np.zeros((len(values), 1)) for name, values in labels.items()}
-    return {name: _probe(nothing[name], values, seed)[1] for name, values in labels.items()}
+    return {name: _probe(nothing[name], values, splits)[1] for name, values in labels.items()}
 
 
-def compute_floor(labels: Labels, seed: int = 0) -> dict[str, dict[str, float]]:
-    """Computes what the label of each attribute alone tells of each other.
+def compute_floor(labels: Labels, splits: Sequence[int] = (0,)) -> dict[str, dict[str, float]]:
+    """Computes what the label of each attribute alone tells of each other, by a linear probe.
 
-    Attributes are correlated by nature, so no chunk that stands for one can tell less.
+    Attributes are correlated by nature: so much is told by a chunk that knows its label and nothing
+    else.
 
     Args:
         labels: Of the items.
-        seed: Of the splits, as in `probe_all`.
+        splits: As in `probe_all`.
 
     Returns:
         By attribute that is known the accuracies by attribute that is told.
     """
-    return {name: probe_all(_one_hot(values), labels, seed) for name, values in labels.items()}
+    return {
+        name: probe_all(make_one_hot(values), labels, splits) for name, values in labels.items()
+    }
 
 
-def compare_known(
-    chunks: Chunks, labels: Labels, seed: int = 0
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Compares a chunk with its attribute's label, on the items that have one.
+def select_known(labels: Labels, name: str) -> dict[str, np.ndarray]:
+    """Selects the items that have exactly one value of an attribute, of the others -1 is left.
 
-    The chunk of an item without a label is a guess by its content, which no floor knows.
+    The chunk of another item is a guess by its content, or a mix of several values.
 
     Args:
-        chunks: Float `[num_items, width]` by name, with those of all attributes.
         labels: Of the items.
-        seed: Of the splits, as in `probe_all`.
+        name: The attribute.
 
     Returns:
-        By attribute that is known and other attribute: how often the latter is told, `told` by the
-        chunk and `floor` by the label.
+        The labels of the other attributes.
     """
-    found = {}
-    for name, own in labels.items():
-        others = {
-            other: np.where(own >= 0, values, -1)
-            for other, values in labels.items()
-            if other != name
-        }
-        told, floor = (probe_all(part, others, seed) for part in (chunks[name], _one_hot(own)))
-        found[name] = {other: {"told": told[other], "floor": floor[other]} for other in others}
-    return found
+    is_known = labels[name] >= 0
+    return {
+        other: np.where(is_known, values, -1) for other, values in labels.items() if other != name
+    }
 
 
-def _one_hot(labels: np.ndarray) -> np.ndarray:
-    # One column at least, where no item has exactly one value.
+def make_one_hot(labels: np.ndarray) -> np.ndarray:
+    """Makes a row an item, all zero where it has not one value, and at least one column."""
     rows = np.zeros((len(labels), max(1, labels.max(initial=-1) + 1)), np.float32)
     known = np.flatnonzero(labels >= 0)
     rows[known, labels[known]] = 1.0

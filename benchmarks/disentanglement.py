@@ -28,13 +28,14 @@ from addrl_keras.metrics.ranking import compute_ranking_metrics
 from addrl_keras.probing import (
     Chunks,
     Labels,
-    compare_known,
     compute_floor,
     compute_majorities,
     get_chunks,
     get_labels,
     get_tower_chunks,
+    make_one_hot,
     probe_all,
+    select_known,
 )
 from addrl_keras.training import FitResult
 from addrl_keras.watching import get_single_labels
@@ -43,6 +44,8 @@ from benchmarks.fitted import Data, K, clear_rows, load_data, make_parser, score
 from benchmarks.provenance import load_result, make_provenance, write_result
 
 SEEDS = (0, 1, 2)
+# Splits of the items a seed; no two seeds have one in common.
+SPLITS = 5
 HIDDEN = 0.3
 _TREES = 50
 # Of the boosted trees; and the values above which an attribute is left to the other probes.
@@ -57,6 +60,7 @@ LEARNT = ("paper", "macrid_vae")
 # Of hidden values: the variants of the content side, and the probe beside them.
 LOSSES = ("all_terms", "no_intra", "no_inter", "value_alone", "no_value")
 CONTENT_PROBE = "probe_on_all_content"
+MOST_FREQUENT = "most_frequent_value"
 
 
 def measure(
@@ -88,6 +92,7 @@ def measure(
     }
     for seed in seeds:
         fitted: dict[int, FitResult] = {}
+        splits = get_splits(seed)
         for name, make in make_systems(preset, data, fitted).items():
             if name in without or (name in LEARNT and seed != seeds[0]):
                 continue
@@ -95,18 +100,21 @@ def measure(
             row = {
                 "seed": seed,
                 "recall_at_20": recall,
+                "splits": len(splits),
                 "probes": {
-                    chunk: probe_all(vectors, labels, seed) for chunk, vectors in chunks.items()
+                    chunk: probe_all(vectors, labels, splits) for chunk, vectors in chunks.items()
                 },
             }
             row["dci"] = measure_dci(chunks, labels, seed)
             if name == "default":
-                row["known"] = compare_known(chunks, labels, seed)
+                row["known"] = probe_known(chunks, labels, splits)
             if name == "default" and seed == seeds[0]:
-                found["not_linear"] = probe_not_linearly(chunks, labels, seed)
+                found["not_linear"] = probe_not_linearly(chunks, labels, splits[0])
                 print(f"{preset} not linear: {found['not_linear']}", flush=True)
             found["systems"].setdefault(name, []).append(row)
             print(f"{preset} {name} seed {seed}: {_word(row)}", flush=True)
+        guessed = guess_hidden(data.catalogue, seed)
+        found["hidden"].setdefault(MOST_FREQUENT, []).append({"seed": seed, **guessed})
         for name, config in make_losses(data.config).items():
             if name in without:
                 continue
@@ -125,10 +133,39 @@ def measure(
         yield found
 
 
+def get_splits(seed: int) -> range:
+    """Gets the seeds of the splits of the items that a seed's probes are averaged over."""
+    return range(SPLITS * seed, SPLITS * (seed + 1))
+
+
+def probe_known(
+    chunks: Chunks, labels: Labels, splits: Sequence[int]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Reads the other attributes from each attribute's chunk, where that has exactly one value.
+
+    There the chunk is that value's embedding, so no more than its label tells may be in it.
+
+    Returns:
+        By attribute that is known and other attribute: how often the latter is right, `told` by the
+        chunk and `floor` by the label; and of how many items, `num_items`.
+    """
+    found = {}
+    for name, own in labels.items():
+        others = select_known(labels, name)
+        told, floor = (
+            probe_all(part, others, splits) for part in (chunks[name], make_one_hot(own))
+        )
+        found[name] = {
+            other: {"told": told[other], "floor": floor[other], "num_items": int((left >= 0).sum())}
+            for other, left in others.items()
+        }
+    return found
+
+
 def compute_references(labels: Labels, seeds: Sequence[int]) -> dict[str, Any]:
     """Computes what labels alone tell, as `majority` and `floor`, averaged over the seeds."""
-    majorities = [compute_majorities(labels, seed) for seed in seeds]
-    floors = [compute_floor(labels, seed) for seed in seeds]
+    majorities = [compute_majorities(labels, get_splits(seed)) for seed in seeds]
+    floors = [compute_floor(labels, get_splits(seed)) for seed in seeds]
     return {
         "majority": _average(majorities),
         "floor": {name: _average([floor[name] for floor in floors]) for name in labels},
@@ -271,21 +308,23 @@ def name_concepts(concepts: Sequence[np.ndarray], labels: Labels, seed: int) -> 
         The concepts by attribute, so matched that the probes' accuracies add up to the most; and
         the one that is left, as the residual.
     """
-    told = np.nan_to_num([list(probe_all(part, labels, seed).values()) for part in concepts])
+    told = np.nan_to_num(
+        [list(probe_all(part, labels, get_splits(seed)).values()) for part in concepts]
+    )
     rows, columns = scipy.optimize.linear_sum_assignment(-told)
     names = dict(zip(rows.tolist(), (list(labels)[column] for column in columns), strict=True))
     found = {names.get(number, RESIDUAL): part for number, part in enumerate(concepts)}
     return {name: found[name] for name in (*labels, RESIDUAL)}
 
 
-def probe_not_linearly(chunks: Chunks, labels: Labels, seed: int) -> dict[str, Any]:
+def probe_not_linearly(chunks: Chunks, labels: Labels, split: int) -> dict[str, Any]:
     """Reads every attribute from every chunk by a small network, and by boosted trees.
 
-    Both see the items that the linear probe sees in one of its splits, as they take long.
+    They take long, so there is one split of the items.
 
     Returns:
-        By probe, chunk and attribute the accuracy; of trees only attributes of few values, as there
-        is a tree a value in every round.
+        By probe, chunk and attribute the accuracy, of `linear` too, on the same split; of trees
+        only attributes of few values, as there is a tree a value in every round.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.exceptions import ConvergenceWarning
@@ -294,15 +333,16 @@ def probe_not_linearly(chunks: Chunks, labels: Labels, seed: int) -> dict[str, A
     from sklearn.preprocessing import StandardScaler
 
     probes: dict[str, tuple[Any, float]] = {
-        "network": (MLPClassifier((64,), max_iter=_PASSES, random_state=seed), float("inf")),
+        "network": (MLPClassifier((64,), max_iter=_PASSES, random_state=split), float("inf")),
         "trees": (
             HistGradientBoostingClassifier(
-                max_iter=_ROUNDS, max_leaf_nodes=15, random_state=seed, early_stopping=False
+                max_iter=_ROUNDS, max_leaf_nodes=15, random_state=split, early_stopping=False
             ),
             _MOST_TREES,
         ),
     }
-    found: dict[str, Any] = {name: {} for name in probes}
+    linear = {chunk: probe_all(part, labels, (split,)) for chunk, part in chunks.items()}
+    found: dict[str, Any] = {"linear": linear, **{name: {} for name in probes}}
     for name, (probe, most) in probes.items():
         for chunk, vectors in chunks.items():
             told = {}
@@ -310,7 +350,7 @@ def probe_not_linearly(chunks: Chunks, labels: Labels, seed: int) -> dict[str, A
             # As the linear probe: standardised, a dimension that hardly varies would be noise.
             used = vectors[:, scale > 1e-6 * max(1e-12, scale.max())]
             for attribute, values in labels.items() if used.shape[1] else ():
-                fitted, rest = split_items(values, seed)
+                fitted, rest = split_items(values, split)
                 if len(rest) < _FEWEST or len(np.unique(values[fitted])) > most:
                     continue
                 pipeline = make_pipeline(StandardScaler(), probe)
@@ -333,7 +373,8 @@ def measure_training(data: Data, labels: Labels, fitted: FitResult) -> list[dict
 
     Returns:
         A row an epoch, the start being the first: `own`, the probe of each attribute from its
-        chunk; `residual`, of each from the residual; and Recall@20 on validation.
+        chunk; `residual`, of each from the residual, and `majority`, how often the most frequent
+        value is right; and Recall@20 on validation.
     """
     import keras
 
@@ -347,6 +388,8 @@ def measure_training(data: Data, labels: Labels, fitted: FitResult) -> list[dict
     keras.utils.set_random_seed(seed)
     distributions = [part.numpy() for part in fitted.model.item_tower.distributions]
     model = make_started_model(config, data.catalogue, train, distributions, interactions.auxiliary)
+    splits = get_splits(seed)
+    majority = compute_majorities(labels, splits)
     rows: list[dict[str, Any]] = []
 
     def look() -> None:
@@ -355,14 +398,15 @@ def measure_training(data: Data, labels: Labels, fitted: FitResult) -> list[dict
         account_to_attributes(model, data.catalogue)
         chunks = get_tower_chunks(model)
         model.set_weights(weights)
-        own = {name: probe_all(chunks[name], {name: labels[name]}, seed)[name] for name in labels}
+        own = {name: probe_all(chunks[name], {name: labels[name]}, splits)[name] for name in labels}
         figures = compute_ranking_metrics(
             model.compute_scores, train, interactions.validation, K, pass_users=True
         )
         rows.append(
             {
                 "own": own,
-                "residual": probe_all(chunks[RESIDUAL], labels, seed),
+                "residual": probe_all(chunks[RESIDUAL], labels, splits),
+                "majority": majority,
                 "recall_at_20": round(float(figures["recall_at_20"]), 4),
             }
         )
@@ -450,6 +494,22 @@ def probe_hidden(config: Config, catalogue: Catalogue, seed: int) -> dict[str, f
         right = distribution[hidden][known].argmax(axis=1) == labels[known]
         told[name] = round(float(right.mean()), 4)
     return told
+
+
+def guess_hidden(catalogue: Catalogue, seed: int) -> dict[str, float]:
+    """Guesses the most frequent of the values that are shown, for the items whose are hidden.
+
+    Returns:
+        By attribute how often that is right.
+    """
+    _, hidden = hide(catalogue, seed)
+    found = {}
+    for name, part in catalogue.values.items():
+        labels = get_single_labels(part.matrix)
+        shown, told = np.delete(labels, hidden), labels[hidden]
+        frequent = np.bincount(shown[shown >= 0]).argmax()
+        found[name] = round(float((told[told >= 0] == frequent).mean()), 4)
+    return found
 
 
 def probe_content(config: Config, catalogue: Catalogue, seed: int) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """Benchmarks of reasons, wishes and chunks: what they measure, on data whose answer is known."""
 
+import collections
 import dataclasses
 
 import addrl_data
@@ -9,7 +10,7 @@ import pytest
 from addrl_keras import fit, probing
 from addrl_keras.config import LossConfig
 from addrl_keras.control import SYSTEMS, Served, compare, interpolate, sweep
-from addrl_keras.metrics.disentanglement import compute_dci
+from addrl_keras.metrics.disentanglement import compute_dci, compute_probe_accuracy
 from addrl_keras.model import AdDrl
 from benchmarks import chunk_maps, disentanglement, explain, explain_tables
 from benchmarks.fitted import Data
@@ -108,18 +109,45 @@ class TestProbes:
         assert floor["year"]["year"] == 1.0
         assert set(probing.compute_majorities(labels)) == {"year", "genre", "brand"}
 
-    def test_where_its_label_is_known_a_chunk_tells_what_that_tells(self, data, fitted):
-        labels = dict(probing.get_labels(data.config, data.catalogue))
-        # Of the others the chunk holds what it held before: no label tells that.
-        labels["genre"] = np.where(np.arange(40) % 2, labels["genre"], -1)
-        found = probing.compare_known(probing.get_chunks(fitted.model), labels)
-        assert {name: set(part) for name, part in found.items()} == {
-            "year": {"genre", "brand"},
-            "genre": {"year", "brand"},
-            "brand": {"year", "genre"},
-        }
-        each = [cell for part in found.values() for cell in part.values()]
-        assert all(cell["told"] == pytest.approx(cell["floor"], abs=0.05) for cell in each)
+    def test_a_chunk_that_knows_more_than_its_label_is_found_out(self):
+        generator = np.random.default_rng(0)
+        year, genre = generator.integers(0, 2, (2, 400))
+        has_year = np.arange(400) % 2 == 0
+        labels = {"year": np.where(has_year, year, -1), "genre": genre}
+        own, told = probing.make_one_hot(labels["year"]), probing.make_one_hot(genre)
+        splits = range(5)
+        # What it holds of items without a label is no leak of the label's.
+        for leak, expected in ((has_year, 1.0), (~has_year, None)):
+            chunks = {"year": np.hstack([own, told * leak[:, None]]), "genre": told}
+            found = disentanglement.probe_known(chunks, labels, splits)["year"]["genre"]
+            assert found["num_items"] == 200
+            assert 0.4 < found["floor"] < 0.6
+            assert found["told"] == (expected or found["floor"])
+            whole = probing.probe_all(chunks["year"], labels, splits)["genre"]
+            assert whole > probing.compute_floor(labels, splits)["year"]["genre"] + 0.1
+
+    def test_probes_are_averaged_over_splits_that_no_two_seeds_share(self):
+        generator = np.random.default_rng(0)
+        vectors, values = generator.standard_normal((90, 4)), generator.integers(0, 3, 90)
+        splits = [disentanglement.get_splits(seed) for seed in disentanglement.SEEDS]
+        assert len({*splits[0], *splits[1], *splits[2]}) == 3 * disentanglement.SPLITS
+        each = [compute_probe_accuracy(vectors, values, seed=split) for split in splits[1]]
+        assert len(set(each)) > 1
+        told, majority = np.mean(each, axis=0)
+        found = probing.probe_all(vectors, {"year": values}, splits[1])
+        assert found["year"] == pytest.approx(told, abs=1e-4)
+        found = probing.compute_majorities({"year": values}, splits[1])
+        assert found["year"] == pytest.approx(majority, abs=1e-4)
+
+    def test_of_hidden_values_the_most_frequent_that_is_shown_is_guessed(self, data):
+        _, hidden = disentanglement.hide(data.catalogue, 0)
+        labels = probing.get_labels(data.config, data.catalogue)["genre"]
+        shown, told = (part[part >= 0] for part in (np.delete(labels, hidden), labels[hidden]))
+        frequent = collections.Counter(shown.tolist()).most_common(1)[0][0]
+        expected = np.mean(told == frequent)
+        assert disentanglement.guess_hidden(data.catalogue, 0)["genre"] == pytest.approx(
+            expected, abs=1e-4
+        )
 
     def test_a_memory_that_holds_nothing_tells_nothing(self, data, fitted):
         empty = probing.get_chunks(AdDrl(data.config, fitted.model.shape))["memory"]
@@ -187,7 +215,7 @@ class TestProbes:
         rows = disentanglement.measure_training(changed, labels, result)
         assert len(rows) == 1 + disentanglement.EPOCHS
         # No more can be told: a value that no item of a probe has is never its answer.
-        most = probing.compute_floor(labels)
+        most = probing.compute_floor(labels, disentanglement.get_splits(0))
         assert rows[0]["own"] == {name: most[name][name] for name in labels}
         recalls = [row["recall_at_20"] for row in rows]
         assert len(set(recalls)) > 1 and all(0 < each <= 1 for each in recalls)
