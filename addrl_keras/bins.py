@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 _MAX_DIGITS = 9
 _NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
-_BIN = re.compile(rf"(?:<=|{_NUMBER}(?:-|\.\.))?(?P<high>{_NUMBER})")
+_BIN = re.compile(rf"(?:(?P<sign><=|>=)|(?P<low>{_NUMBER})(?:-|\.\.))?(?P<high>{_NUMBER})")
 
 
 def make_bin_names(
@@ -43,35 +43,62 @@ def make_bin_names(
     return names
 
 
-def find_bin(names: Iterable[str], number: float) -> str | None:
-    """Finds the bin that a number falls into, by the names of the bins alone.
+def find_bins(names: Iterable[str], number: float) -> tuple[str, ...]:
+    """Finds the bins that a number may lie in, by the names of the bins alone.
+
+    Names say what is in the bins, not where the borders are, and have few digits.
 
     Args:
         names: As `make_bin_names` made them, in any order.
-        number: What to look for; between two bins it falls into the upper one.
+        number: What to look for.
 
     Returns:
-        The name; None where `names` are not those of two bins or more, or `number` is NaN.
+        The bins whose range, before it was rounded, may have the number, in ascending order. Where
+        there is none, the two on either side. Nothing where `names` are not those of several bins,
+        or `number` is not finite.
 
     Example:
-        >>> find_bin(["<=1971", "1972-1993", ">=1998"], 1980)
-        '1972-1993'
-        >>> find_bin(["blue", "red"], 1980) is None
-        True
+        >>> find_bins(["<=1971", "1972-1993", ">=1998"], 1980)
+        ('1972-1993',)
+        >>> find_bins(["<=1971", "1972-1993", ">=1998"], 1995)
+        ('1972-1993', '>=1998')
+        >>> find_bins(["blue", "red"], 1980)
+        ()
     """
-    highs = {name: _read_high(name) for name in names}
-    if math.isnan(number) or not any(name.startswith(">=") for name in highs):
-        return None
-    above = {name: high for name, high in highs.items() if high is not None and number <= high}
-    return min(above, key=lambda name: above[name], default=None)
+    names = list(names)
+    matches = [match for match in map(_BIN.fullmatch, names) if match]
+    if len(matches) < max(2, len(names)) or not math.isfinite(number):
+        return ()
+    digits = max(_count_digits(edge) for match in matches for edge in match.group("low", "high"))
+    below: list[str] = []
+    holding: list[str] = []
+    above: list[str] = []
+    for low, high, name in sorted((*_read_edges(match), match[0]) for match in matches):
+        side = above if number < _round_off(low, -digits) else holding
+        (below if number > _round_off(high, digits) else side).append(name)
+    return tuple(holding or (*below[-1:], *above[:1]))
 
 
-def _read_high(name: str) -> float | None:
-    """Reads the largest value of a bin; None of a name that no bin has."""
-    if name.startswith(">="):
-        return math.inf
-    found = _BIN.fullmatch(name)
-    return float(found["high"]) if found else None
+def _read_edges(match: re.Match[str]) -> tuple[float, float]:
+    """Reads the least and the greatest number of a bin."""
+    high = float(match["high"])
+    low = float(match["low"] or high)
+    sign = match["sign"]
+    return (-math.inf if sign == "<=" else low, math.inf if sign == ">=" else high)
+
+
+def _count_digits(edge: str | None) -> int:
+    """Counts the digits of a number that were not lost in rounding."""
+    mantissa = (edge or "").partition("e")[0]
+    return len(mantissa.replace("-", "").replace(".", "").lstrip("0"))
+
+
+def _round_off(edge: float, digits: int) -> float:
+    """Moves an edge up, or down if `digits` is negative, by what its rounding may have cost it."""
+    if not edge or math.isinf(edge):
+        return edge
+    unit = 10.0 ** (math.floor(math.log10(abs(edge))) - abs(digits) + 1)
+    return edge + math.copysign(0.5001 * unit, digits)
 
 
 def _name_bins(edges: list[tuple[str, str]]) -> tuple[str, ...]:

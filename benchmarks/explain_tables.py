@@ -34,6 +34,7 @@ _LOSSES = {
     "value_alone": "L_low alone",
     "no_value": "without L_low",
     "probe_on_all_content": "probe on all content",
+    "most_frequent_value": "most frequent value",
 }
 
 
@@ -152,44 +153,35 @@ def make_probes() -> str:
 
 
 def make_known() -> str:
-    """What a chunk tells of other attributes beyond its own label, at most."""
+    """The pair that is furthest above its floor, and the same where the label is known."""
     result = load_result("disentanglement")
+    presets = {
+        data: found
+        for data, found in result["presets"].items()
+        if any("known" in row for row in found["systems"]["default"])
+    }
+    if not presets:
+        return NOT_MEASURED
     lines = [
-        "| data | of all items, at most | chunk / floor | where the label is known, at most "
-        "| chunk / floor |",
-        "|---|---|---|---|---|",
+        "| data | chunk tells | of all items | of items with one value of the chunk's attribute |",
+        "|---|---|---|---|",
     ]
-    for data, found in result["presets"].items():
-        rows = found["systems"]["default"]
-        if any("known" not in row for row in rows):
-            continue
-        pairs = [(own, other) for own in rows[0]["known"] for other in rows[0]["known"][own]]
-        told = {
-            (own, other): np.mean([row["probes"][own][other] for row in rows])
-            for own, other in pairs
-        }
-        floor = {(own, other): found["floor"][own][other] for own, other in pairs}
+    for data, found in presets.items():
+        rows = [row for row in found["systems"]["default"] if "known" in row]
+        pairs = [(own, other) for own, others in rows[0]["known"].items() for other in others]
+        told = [np.mean([row["probes"][own][other] for row in rows]) for own, other in pairs]
+        floors = [found["floor"][own][other] for own, other in pairs]
+        worst = int(np.nanargmax(np.subtract(told, floors)))
+        own, other = pairs[worst]
         known = {
-            part: {
-                (own, other): np.mean([row["known"][own][other][part] for row in rows])
-                for own, other in pairs
-            }
-            for part in ("told", "floor")
+            part: np.mean([row["known"][own][other][part] for row in rows])
+            for part in ("told", "floor", "num_items")
         }
         lines.append(
-            f"| {data} | {_word_excess(told, floor)} "
-            f"| {_word_excess(known['told'], known['floor'])} |"
+            f"| {data} | {own}: {other} | {told[worst]:.3f} (floor {floors[worst]:.3f}) "
+            f"| {known['told']:.3f} (floor {known['floor']:.3f}), {known['num_items']:,.0f} items |"
         )
-    return "\n".join([*lines, "", _describe(result)])
-
-
-def _word_excess(
-    told: Mapping[tuple[str, str], float], floor: Mapping[tuple[str, str], float]
-) -> str:
-    """Names the pair that is furthest above its floor."""
-    worst = max(told, key=lambda pair: told[pair] - floor[pair])
-    by = told[worst] - floor[worst]
-    return f"{worst[0]} tells {worst[1]}, {by:+.3f} | {told[worst]:.3f} / {floor[worst]:.3f}"
+    return "\n".join([*lines, "", _describe({**result, "presets": presets})])
 
 
 def make_dci() -> str:
@@ -217,6 +209,14 @@ def make_dci() -> str:
                 f"| {np.mean(others):.3f} | {recall} |"
             )
     note = "Means over seeds and attributes; the paper's recipe and MacridVAE with the first seed."
+    once = [
+        f"{_PROBED[system].replace('*', '')} on {data}"
+        for data, found in result["presets"].items()
+        for system, rows in found["systems"].items()
+        if any("splits" not in row for row in rows)
+    ]
+    if once:
+        note += f" Probed on one split of the items: {', '.join(once)}."
     return "\n".join([*lines, "", f"{note} {_describe(result, 'systems')}"])
 
 
@@ -229,8 +229,9 @@ def make_not_linear() -> str:
             continue
         names = found["attributes"]
         lines += _make_head(f"{data}, chunk", names)
-        rows = found["systems"]["default"][0]["probes"]
-        for chunk, linear in rows.items():
+        # What was measured before has no linear probe of its own on the split.
+        first = found["systems"]["default"][0]["probes"]
+        for chunk, linear in found["not_linear"].get("linear", first).items():
             cells = []
             for name in names:
                 told = [f"{linear[name]:.3f}"]
@@ -253,7 +254,10 @@ def make_training() -> str:
     for data, found in result["presets"].items():
         for epoch, row in enumerate(found.get("training", [])):
             worst = min(row["own"].values())
-            above = max(row["residual"][name] - found["majority"][name] for name in row["own"])
+            above = max(
+                row["residual"][name] - row.get("majority", found["majority"])[name]
+                for name in row["own"]
+            )
             lines.append(
                 f"| {data} | {epoch} | {worst:.3f} | {above:+.3f} | {row['recall_at_20']:.4f} |"
             )
@@ -303,8 +307,9 @@ def make_hidden() -> str:
             cells: list[Any] = [f"{np.mean([row[name] for row in rows]):.3f}" for name in names]
             words = f"**{title}, the preset's**" if system == found.get("losses") else title
             lines.append(f"| {words} | {' | '.join(cells)} |")
-        majority = " | ".join(f"{found['majority'][name]:.3f}" for name in names)
-        lines.append(f"| most frequent value | {majority} |")
+        if "most_frequent_value" not in found["hidden"]:
+            majority = " | ".join(f"{found['majority'][name]:.3f}" for name in names)
+            lines.append(f"| most frequent value | {majority} |")
     return "\n".join([*lines[1:], "", _describe(result, "hidden")])
 
 

@@ -233,7 +233,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "preferences": explain_tables.make_preferences,
     "control": explain_tables.make_control,
     "probes": explain_tables.make_probes,
-    "known": explain_tables.make_known,
+    "probes_known": explain_tables.make_known,
     "dci": explain_tables.make_dci,
     "hidden": explain_tables.make_hidden,
     "not_linear": explain_tables.make_not_linear,

@@ -283,6 +283,7 @@ def test_the_tables_read_what_is_measured(monkeypatch):
                     "hidden": {name: [{"year": 0.5}] for name in explain_tables._LOSSES},
                     "losses": "value_alone",
                     "not_linear": {
+                        "linear": {"year": {"year": 0.75}, "residual": {"year": 0.25}},
                         "network": {"year": {"year": 0.99}, "residual": {"year": 0.4}},
                         "trees": {"year": {}, "residual": {"year": 0.35}},
                     },
@@ -310,32 +311,38 @@ def test_the_tables_read_what_is_measured(monkeypatch):
     assert "| hm | **AD-DRL** | 0.900 | 0.800 | 1.000 |" in explain_tables.make_dci()
     assert "| without L_intra | 0.500 |" in explain_tables.make_hidden()
     assert "| **L_low alone, the preset's** | 0.500 |" in explain_tables.make_hidden()
-    assert "| residual | 0.300 / 0.400 / 0.350 |" in explain_tables.make_not_linear()
-    assert "| year | 1.000 / 0.990 /  |" in explain_tables.make_not_linear()
+    assert "| residual | 0.250 / 0.400 / 0.350 |" in explain_tables.make_not_linear()
+    assert "| year | 0.750 / 0.990 /  |" in explain_tables.make_not_linear()
     assert "| hm | 0 | 1.000 | -0.050 | 0.2000 |" in explain_tables.make_training()
 
 
-def test_the_pair_furthest_above_its_floor_is_named(monkeypatch):
+def test_the_pair_furthest_above_its_floor_is_shown_where_the_label_is_known(monkeypatch):
     probes = {"year": {"year": 1.0, "genre": 0.5}, "genre": {"year": 0.625, "genre": 1.0}}
+    unknown = float("nan")
     row = {
-        "probes": probes,
+        "probes": {name: {**part, "brand": unknown} for name, part in probes.items()},
         "known": {
-            "year": {"genre": {"told": 0.5, "floor": 0.25}},
-            "genre": {"year": {"told": 0.5, "floor": 0.5}},
+            "year": {
+                "brand": {"told": unknown, "floor": unknown, "num_items": 3},
+                "genre": {"told": 0.5, "floor": 0.25, "num_items": 20},
+            },
+            "genre": {"year": {"told": 0.5, "floor": 0.375, "num_items": 1200}},
         },
     }
-    floor = {"year": {"year": 1.0, "genre": 0.5}, "genre": {"year": 0.5, "genre": 1.0}}
+    floor = {"year": {"genre": 0.5, "brand": unknown}, "genre": {"year": 0.5}}
     before = {"systems": {"default": [{"probes": probes}]}, "floor": floor, "commit": "abc"}
     new = {"systems": {"default": [row, row]}, "floor": floor, "commit": "def"}
-    result = {
-        "provenance": {"commit": "abc", "machine": "2 cores"},
-        "presets": {"hm": new, "toys": before},
-    }
-    monkeypatch.setattr(explain_tables, "load_result", lambda name: result)
+    presets = {"hm": new, "toys": before}
+    provenance = {"commit": "abc", "machine": "2 cores"}
+    monkeypatch.setattr(
+        explain_tables, "load_result", lambda name: {"provenance": provenance, "presets": presets}
+    )
     table = explain_tables.make_known()
-    all_items, known = "genre tells year, +0.125 | 0.625 / 0.500", "year tells genre, +0.250"
-    assert f"| hm | {all_items} | {known} | 0.500 / 0.250 |" in table
-    assert "| toys |" not in table
+    cells = "0.625 (floor 0.500) | 0.500 (floor 0.375), 1,200 items"
+    assert f"| hm | genre: year | {cells} |" in table
+    assert "| toys |" not in table and "commit def;" in table
+    del presets["hm"]
+    assert explain_tables.make_known() == explain_tables.NOT_MEASURED
 
 
 def test_a_place_is_a_share_of_the_catalogue():

@@ -313,12 +313,12 @@ def test_explain_shows_contributions_and_evidence(addrl, client, titles):
     assert document["sentence"] == "You often choose year 1990-1999, and this is year 1990-1999."
 
 
-def test_explain_says_that_of_a_stranger_only_what_is_popular_counts(addrl, client, titles):
+def test_explain_says_that_of_a_stranger_what_is_popular_decides(addrl, client, titles):
+    words = "Nothing is known of this user's past: what is popular decides"
     code, out, _ = addrl("explain", "planted", "stranger", "i0")
-    assert code == 0
-    assert (
-        _squeeze(out)[-1] == "No past item of this user is known, so the score is what is popular."
-    )
+    assert (code, _squeeze(out)[-1]) == (0, f"{words}.")
+    code, out, _ = addrl("explain", "planted", "stranger", "i0", "--want", "genre=Drama")
+    assert (code, _squeeze(out)[-1]) == (0, f"{words}, beside what was asked for.")
 
 
 def test_why_gives_the_reason_of_every_item(addrl, client, titles):
@@ -532,8 +532,8 @@ def test_a_mistyped_value_is_named_with_those_that_there_are(addrl, client, tmp_
     code, _, err = addrl("recommend", "planted", "u1", "--want", "year=1980")
     assert (code, err) == (
         2,
-        "addrl recommend: --want: year has no such value. Received: '1980'. It lies in "
-        "'1972-1993'. It has: <=1971, 1972-1993, >=1998.\n",
+        "addrl recommend: --want: year has no such value. Received: '1980'. Did you mean "
+        "'1972-1993'? It has: <=1971, 1972-1993, >=1998.\n",
     )
     code, _, err = addrl("recommend", "planted", "u1", "--filter", "genre=Drama")
     assert (code, "attribute_targets has an unknown value" in err) == (2, True)

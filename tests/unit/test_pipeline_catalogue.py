@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 
@@ -29,23 +30,45 @@ def test_bins_are_named_after_what_is_in_them(lows, highs, is_integer, names):
 
 
 @pytest.mark.parametrize(
-    ("lows", "highs", "number", "name"),
+    ("names", "number", "found"),
     [
-        ([1950, 1972, 1998], [1971, 1993, 2002], 1997, ">=1998"),
-        ([1950, 1972, 1998], [1971, 1993, 2002], 1972, "1972-1993"),
-        ([1950, 1972, 1998], [1971, 1993, 2002], -3, "<=1971"),
-        ([-9, -5, -1], [-6, -2, 4], -3.5, "-5..-2"),
-        ([-9, -5, -1], [-9, -5, 4], -5, "-5"),
-        ([0.00001, 0.00002, 0.5], [0.000019, 0.4, 2.0], 0.3, "2e-05..0.4"),
-        ([1, 2], [1, 5], float("nan"), None),
-        ([3], [7], 5, None),
+        (("<=1971", "1972-1993", ">=1998"), 1972, ("1972-1993",)),
+        (("<=1971", "1972-1993", ">=1998"), -3, ("<=1971",)),
+        # Nobody knows where between them the border is.
+        (("<=1971", "1972-1993", ">=1998"), 1995, ("1972-1993", ">=1998")),
+        (("<=0.013", "0.013-0.02", ">=0.02"), 0.02, ("0.013-0.02", ">=0.02")),
+        (("<=0.9", "1-2", "2", ">=9"), 1.5, ("1-2", "2")),
+        (("<=0.9", "1-2", "2", ">=9"), 1.25, ("1-2",)),
+        (("<=-6", "-5..-2", ">=3"), -3.5, ("-5..-2",)),
+        (("<=-9", "-5", ">=-1"), -5, ("-5",)),
+        (("<=1e-05", "2e-05..0.4", ">=1e+03"), 0.3, ("2e-05..0.4",)),
+        (("<=1", ">=2"), float("nan"), ()),
+        (("<=1", ">=2"), float("inf"), ()),
+        (("3-7",), 5, ()),
+        (("<=1", ">=2", "unknown"), 1, ()),
+        (("<=1-2", ">=3"), 1, ()),
     ],
 )
-def test_a_number_finds_its_bin_by_the_names(lows, highs, number, name):
-    from addrl_keras.bins import find_bin, make_bin_names
+def test_a_number_finds_its_bin_by_the_names(names, number, found):
+    from addrl_keras.bins import find_bins
 
-    is_integer = all(float(edge).is_integer() for edge in (*lows, *highs))
-    assert find_bin(reversed(make_bin_names(lows, highs, is_integer)), number) == name
+    assert find_bins(names, number) == find_bins(names[::-1], number) == found
+
+
+def test_numbers_find_the_bin_that_they_made():
+    from addrl_keras.bins import find_bins, make_bin_names
+
+    counts = []
+    for seed in range(20):
+        numbers = np.sort(np.random.default_rng(seed).lognormal(-3, 1, 40))
+        parts = np.split(numbers, [8, 16, 24, 32])
+        names = make_bin_names([part[0] for part in parts], [part[-1] for part in parts], False)
+        for part, name in zip(parts, names, strict=True):
+            found = [find_bins(names, number) for number in part]
+            assert all(name in each for each in found)
+            counts += map(len, found)
+    # Hardly ever is there more than one to choose from.
+    assert np.mean(counts) < 1.1
 
 
 def test_close_numbers_get_the_digits_that_tell_them_apart():

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from addrl_keras.bins import find_bin
+from addrl_keras.bins import find_bins
 from tfx_pipeline import workspace
 from tfx_pipeline.commands.errors import FAILURE, USAGE, CommandError
 from tfx_pipeline.suggestions import list_some, suggest
@@ -106,11 +106,11 @@ def validate_values(
 
 
 def _suggest_value(value: str, known: Sequence[str]) -> str:
-    """Returns the bin that a number falls into, or else the nearest word."""
+    """Returns the bins that a number may lie in, or else the nearest word."""
     with contextlib.suppress(ValueError):
-        found = find_bin(known, float(value))
+        found = find_bins(known, float(value))
         if found:
-            return f" It lies in {found!r}."
+            return f" Did you mean {' or '.join(map(repr, found))}?"
     return suggest(value, known)
 
 

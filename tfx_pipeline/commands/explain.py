@@ -100,7 +100,8 @@ def _print(answer: Any, titles: Mapping[str, str]) -> None:
     if abs(rest) >= _LEAST:
         console.print(f"because what is not wanted is held: {rest:+.3f}")
     if not answer.evidence:
-        console.print("No past item of this user is known, so the score is what is popular.")
+        beside = ", beside what was asked for" if answer.targets else ""
+        console.print(f"Nothing is known of this user's past: what is popular decides{beside}.")
     for evidence in answer.evidence[:_SHOWN]:
         reason = max(evidence.contributions, key=lambda name: evidence.contributions[name])
         console.print(
