@@ -210,7 +210,7 @@ def make_dci() -> str:
             )
     note = "Means over seeds and attributes; the paper's recipe and MacridVAE with the first seed."
     once = [
-        f"{_PROBED[system].replace('*', '')} on {data}"
+        f"{_PROBED[system].split(',')[0].strip('*')} on {data}"
         for data, found in result["presets"].items()
         for system, rows in found["systems"].items()
         if any("splits" not in row for row in rows)
