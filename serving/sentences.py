@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from serving.results import Explanation
+from serving.results import Explanation, ItemValue
+
+# Share of a history that makes a value a habit.
+_OFTEN = 0.1
 
 
 def make_sentence(explanation: Explanation, titles: Mapping[str, str] | None = None) -> str:
@@ -39,7 +42,7 @@ def make_sentence(explanation: Explanation, titles: Mapping[str, str] | None = N
         and value is not None
         and value.history_share > value.catalogue_share
     ):
-        return _word_value(strongest, value.typical)
+        return _word_value(strongest, value)
     past = max(explanation.evidence, key=lambda each: each.contribution)
     if past.contribution <= 0:
         return "Little of what you chose speaks for this."
@@ -63,8 +66,10 @@ def _word_wish(attribute: str, explanation: Explanation) -> str:
     return f"You asked for {name}, and this is {name}."
 
 
-def _word_value(attribute: str, value: str) -> str:
-    name = _name_value(attribute, value)
+def _word_value(attribute: str, value: ItemValue) -> str:
+    name = _name_value(attribute, value.typical)
+    if value.history_share < _OFTEN:
+        return f"You chose {name} before, and this is {name}."
     return f"You often choose {name}, and this is {name}."
 
 

@@ -200,7 +200,9 @@ def make_error(error: Exception, log: pathlib.Path, what: str = "The run") -> Pi
     cause: BaseException = error
     while cause.__cause__ is not None and not _is_for_people(cause):
         cause = cause.__cause__
-    lines = str(cause).strip().split("\n[while running")[0].splitlines() or [type(cause).__name__]
+    # Beam adds the name of the step, on the last line or on one of its own.
+    said = str(cause).strip().rsplit("[while running", 1)[0].rstrip()
+    lines = said.splitlines() or [type(cause).__name__]
     text = "\n".join(lines[:_MESSAGE_LINES])
     if not _is_for_people(cause) and not isinstance(cause, ValueError):
         text = f"{type(cause).__name__}: {text}"

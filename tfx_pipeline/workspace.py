@@ -71,6 +71,12 @@ def list_versions(folder: Path) -> list[int]:
     return sorted((int(name) for name in names if name.isascii() and name.isdigit()), reverse=True)
 
 
+def find_preset(runs: Path, version: int) -> str:
+    """Finds the preset that pushed a version; nothing where none did or two may have."""
+    names = [path.parts[-3] for path in runs.glob(f"*/serving/{version}") if path.is_dir()]
+    return names[0] if len(names) == 1 else ""
+
+
 def load_json(path: Path) -> Any:
     """Loads a JSON file; None where it is missing or damaged, as after a kill."""
     try:

@@ -85,8 +85,13 @@ MISTAKES = [
     ),
     (
         ["recommend", "planted", ""],
-        "addrl recommend: argument USER: must not be empty. Give an id, or leave it out. "
-        "Received: ''. See `addrl recommend --help`.",
+        "addrl recommend: argument USER: must not be empty. Give an id. Received: ''. "
+        "See `addrl recommend --help`.",
+    ),
+    (
+        ["explain", "planted", "7", " "],
+        "addrl explain: argument ITEM: must not be empty. Give an id. Received: ' '. "
+        "See `addrl explain --help`.",
     ),
     (
         ["recommend", "planted", "1", "--k", "0"],

@@ -391,6 +391,10 @@ def test_strength_is_handed_on(addrl, client):
     [
         (["--strength", "2"], "--strength goes with --want NAME=VALUE. Received: no --want."),
         (["--hold", "year=2"], "--hold goes with --want NAME=VALUE. Received: no --want."),
+        (
+            ["--weight", "year=1", "--weight", "genre=2", "--weight", "year=3"],
+            "--weight: year is weighed more than once. Received: 1, 3.",
+        ),
         (["--no-hold"], "--no-hold goes with --want NAME=VALUE. Received: no --want."),
         (
             ["--want", "year=1", "--hold", "yaer=2"],
@@ -429,10 +433,11 @@ def test_profile_of_everybody_and_of_nobody(addrl, client):
     assert client.asked[-1] == ("profile", "", ["i0", "i1"])
 
 
-@pytest.mark.parametrize("words", [[], ["7", "--all"]])
-def test_profile_is_of_one_or_of_all(addrl, client, words):
+@pytest.mark.parametrize(("words", "received"), [([], "neither"), (["7", "--all"], "both")])
+def test_profile_is_of_one_or_of_all(addrl, client, words, received):
     code, out, err = addrl("profile", "planted", *words)
-    message = "name a USER (or give --history ID,ID), or ask for --all."
+    message = "name a USER (or give --history ID,ID), or ask for --all, one of them. "
+    message += f"Received: {received}."
     assert (code, out, err) == (2, "", f"addrl profile: {message}\n")
 
 
@@ -537,6 +542,17 @@ def test_a_mistyped_value_is_named_with_those_that_there_are(addrl, client, tmp_
     )
     code, _, err = addrl("recommend", "planted", "u1", "--filter", "genre=Drama")
     assert (code, "attribute_targets has an unknown value" in err) == (2, True)
+
+
+def test_the_preset_that_pushed_what_answers_is_named(addrl, client, tmp_path):
+    (tmp_path / "films" / "serving" / "17").mkdir(parents=True)
+    _, _, err = addrl("recommend", "planted", "u1", "--k", "5")
+    assert err == (
+        "addrl recommend: warning: the server at localhost:8500 answers with version 17, which is "
+        "not one of planted's; films has pushed it\n"
+    )
+    (tmp_path / "other" / "serving" / "17").mkdir(parents=True)
+    assert addrl("recommend", "planted", "u1", "--k", "5")[2] == ""
 
 
 def test_status_shows_what_the_last_finished_run_found(addrl, client, tmp_path, monkeypatch):

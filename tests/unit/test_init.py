@@ -25,6 +25,14 @@ def make_buys(when=lambda number: (DAY + datetime.timedelta(days=number)).isofor
     return "\n".join(rows) + "\n"
 
 
+def make_stars(first):
+    """The same with stars, of which the first are given."""
+    head, *rows = make_buys().splitlines()
+    stars = [first, *(1 + n % 5 for n in range(1, len(rows)))]
+    rows = [f"{row},{each}" for row, each in zip(rows, stars, strict=True)]
+    return "\n".join([f"{head},stars", *rows]) + "\n"
+
+
 def make_goods(count=32, **columns):
     """Lines of items, with more columns as functions of the number."""
     columns = {"sku": str, "name": lambda n: f"{COLOURS[n % 4]} thing {n}", **columns}
@@ -219,6 +227,16 @@ REFUSED = [
         {"buys": make_buys(lambda n: "2024-01-01" if n else "soon")},
         "buys.csv, line 2, column 'bought': this is no time, and 399 others are. Received: 'soon'. "
         "Repair it or leave it empty, or use the column not at all with --no-time.",
+    ),
+    (
+        {"buys": make_stars("good")},
+        "buys.csv, line 2, column 'stars': this is no number, and 399 others are. Received: "
+        "'good'. Repair it or leave it empty.",
+    ),
+    (
+        {"buys": make_buys().replace("bought", "sort"), "split": "leave_last_out", "no_time": True},
+        "--split: this rule needs times, and no column of the interactions is used as one. "
+        "Received: 'leave_last_out'. Name the column with --time-column, or take --split random.",
     ),
     (
         {"goods": make_goods(price=lambda n: "1.234,50" if n else "1,234.50")},

@@ -65,7 +65,8 @@ def test_an_error_names_component_cause_and_log(tmp_path):
         made = make_error(error, tmp_path / "run.log")
     assert made.component == "Trainer"
     assert str(made).startswith("Trainer failed: KeyError: ")
-    assert "column" in str(made) and str(made).endswith(f"The log is {tmp_path / 'run.log'}")
+    assert "column" in str(made) and "while running" not in str(made)
+    assert str(made).endswith(f"The log is {tmp_path / 'run.log'}")
 
 
 def test_an_error_written_for_a_person_is_not_replaced_by_what_caused_it(tmp_path):

@@ -25,6 +25,11 @@ def _explain(lifts=None, values=None, evidence=None, targets=None, added=None, p
             _explain(evidence=[], lifts={"section": -0.1, "price": 0.0}),
             "Few choose this.",
         ),
+        # Once in twenty is no habit.
+        (
+            _explain(values={"section": ItemValue("Divided", "Divided", 0.05, 0.01)}),
+            "You chose Divided before, and this is Divided.",
+        ),
         # A value that the history has no oftener than the catalogue is no reason.
         (
             _explain(values={"section": ItemValue("Divided", "Divided", 0.25, 0.25)}),

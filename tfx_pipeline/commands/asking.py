@@ -131,7 +131,8 @@ def warn_of_other_versions(options: argparse.Namespace, versions: Iterable[int])
     """Warns where the answers come from a version that the preset did not push.
 
     A server on the usual port may serve another preset, whose answers look just as good. Where
-    nothing is pushed here, the server's models lie elsewhere, and there is nothing to compare with.
+    neither this preset nor another has pushed the version here, the server's models lie elsewhere,
+    and there is nothing to compare with.
 
     Args:
         options: With `command`, `address`, `preset` and `runs`.
@@ -140,13 +141,16 @@ def warn_of_other_versions(options: argparse.Namespace, versions: Iterable[int])
     place = workspace.Workspace(options.runs, options.preset)
     pushed = place.list_versions()
     foreign = set(versions) - {*pushed, *workspace.list_versions(place.retired)}
-    if not pushed:
-        return
+    own = f" ({list_some(map(str, pushed))})" if pushed else ""
     for version in sorted(foreign):
+        owner = workspace.find_preset(options.runs, version)
+        if not pushed and not owner:
+            continue
+        whose = f"{owner} has pushed it" if owner else "is it another preset's?"
         warn(
             options.command,
             f"the server at {options.address} answers with version {version}, which is not one of "
-            f"{options.preset}'s ({list_some(map(str, pushed))}); is it another preset's?",
+            f"{options.preset}'s{own}; {whose}",
         )
 
 

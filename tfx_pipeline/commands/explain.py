@@ -19,8 +19,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         description="Shows what each attribute adds, and the past items that argue for it.",
     )
     parser.add_preset(add)
-    add.add_argument("user", metavar="USER", help="id of a user")
-    add.add_argument("item", metavar="ITEM", help="id of an item")
+    add.add_argument("user", metavar="USER", type=parser.some_id, help="id of a user")
+    add.add_argument("item", metavar="ITEM", type=parser.some_id, help="id of an item")
     add.add_argument(
         "--history", type=parser.id_list, metavar="ID,ID", help="take these items as the history"
     )

@@ -100,12 +100,10 @@ def preset_name(text: str) -> str:
     return name
 
 
-def user_id(text: str) -> str:
-    """Returns the id of a user; an empty one is mostly a shell's variable that was not set."""
+def some_id(text: str) -> str:
+    """Returns the id of a user or item; an empty one is mostly a shell's variable without value."""
     if not text.strip():
-        raise argparse.ArgumentTypeError(
-            f"must not be empty. Give an id, or leave it out. Received: {text!r}."
-        )
+        raise argparse.ArgumentTypeError(f"must not be empty. Give an id. Received: {text!r}.")
     return text
 
 

@@ -23,7 +23,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "what its attribute adds on average.",
     )
     parser.add_preset(add)
-    add.add_argument("user", metavar="USER", nargs="?", type=parser.user_id, help="id of a user")
+    add.add_argument("user", metavar="USER", nargs="?", type=parser.some_id, help="id of a user")
     add.add_argument("--all", action="store_true", help="the whole population in place of a USER")
     add.add_argument(
         "--history", type=parser.id_list, metavar="ID,ID", help="take these items as the history"
@@ -43,7 +43,11 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Runs the command."""
     if options.all == bool(options.user or options.history):
-        raise CommandError("name a USER (or give --history ID,ID), or ask for --all.", USAGE)
+        raise CommandError(
+            "name a USER (or give --history ID,ID), or ask for --all, one of them. Received: "
+            f"{'both' if options.all else 'neither'}.",
+            USAGE,
+        )
     with asking.connect(options) as client:
         asking.validate_history(options, client, options.history)
         answer = client.profile(options.user or "", history_ids=options.history)

@@ -27,7 +27,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         epilog="An unknown user without --history gets the popular items.",
     )
     parser.add_preset(add)
-    add.add_argument("users", metavar="USER", nargs="*", type=parser.user_id, help="id of a user")
+    add.add_argument("users", metavar="USER", nargs="*", type=parser.some_id, help="id of a user")
     add.add_argument("--users-file", metavar="FILE", help="more users, one a line; - for the input")
     add.add_argument("--k", type=parser.positive_int, default=10, help="length (default: 10)")
     steering.add_options(add)

@@ -48,14 +48,14 @@ def make_settings(options: argparse.Namespace, client: Any) -> dict[str, Any]:
         client: Who knows the model's names and holding weights.
 
     Raises:
-        CommandError: A name is not the model's, or an option lacks its `--want`.
+        CommandError: A name is not the model's, or weighed twice, or an option lacks its `--want`.
     """
     from serving.requests import combine_holds
 
     if not options.want and (options.hold or options.no_hold or options.strength is not None):
         given = "--hold" if options.hold else "--no-hold" if options.no_hold else "--strength"
         raise CommandError(f"{given} goes with --want NAME=VALUE. Received: no --want.", USAGE)
-    weights, held = dict(options.weight), dict(options.hold)
+    weights, held = _get_once("--weight", options.weight), _get_once("--hold", options.hold)
     if weights or options.want:
         names = client.contribution_names()
         asking.validate_names("--weight", weights, names)
@@ -70,6 +70,18 @@ def make_settings(options: argparse.Namespace, client: Any) -> dict[str, Any]:
         "target_strength": options.strength,
         "hold_weights": held or None,
     }
+
+
+def _get_once(option: str, pairs: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """Gets the weights by name; raises `CommandError` where a name has two."""
+    weights = dict(pairs)
+    for name in weights:
+        given = [f"{weight:g}" for other, weight in pairs if other == name]
+        if len(given) > 1:
+            raise CommandError(
+                f"{option}: {name} is weighed more than once. Received: {', '.join(given)}.", USAGE
+            )
+    return weights
 
 
 def validate_attributes(

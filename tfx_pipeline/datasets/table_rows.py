@@ -216,7 +216,12 @@ def _parse_text(place: Place, given: Mapping[str, Any], name: str) -> str | None
 
 
 def _parse_number(place: Place, given: Mapping[str, Any], name: str, mark: str) -> float | None:
-    return place.parse(name, given[name], table_values.parse_number, mark)
+    """Parse a number of the interactions, whose columns have no setting `unreadable`."""
+    try:
+        return table_values.parse_number(given[name], mark)
+    except table_values.BadValueError as error:
+        remedy = "Repair it or leave it empty." if "unreadable" in error.remedy else error.remedy
+        raise place.error(name, given[name], error.what, remedy) from error
 
 
 def _leave_out(

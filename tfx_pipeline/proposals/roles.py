@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Collection, Sequence
 
 from tfx_pipeline.datasets.errors import DataError
+from tfx_pipeline.datasets.table_files import shorten
 from tfx_pipeline.proposals import names
 from tfx_pipeline.proposals.evidence import (
     Times,
@@ -276,7 +277,7 @@ def _find_numbers(interactions: TableSample, roles: Roles) -> None:
             continue
         cells = interactions.get_cells(name)
         found = find_numbers(name, cells)
-        if not found or found.bad:
+        if not found:
             continue
         if names.is_named(name, names.PRICE) and not roles.price:
             roles.price, roles.decimal = name, found.decimal
@@ -288,6 +289,12 @@ def _find_numbers(interactions: TableSample, roles: Roles) -> None:
         elif names.is_named(name, names.WEIGHT) and not roles.weight:
             roles.weight = name
             roles.notes.append(Note("weight", f"{name!r}, its name says so; kept with each pair"))
+        if found.bad and name in (roles.price, roles.rating, roles.weight):
+            first = found.bad[0]
+            raise DataError(
+                f"{first.place}, column {name!r}: this is no number, and {len(found.values):,} "
+                f"others are. Received: {shorten(first.value)}. Repair it or leave it empty."
+            )
 
 
 def _set_rating(name: str, values: Sequence[float], roles: Roles) -> None:

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 
 from tfx_pipeline.datasets import table_values
+from tfx_pipeline.datasets.errors import DataError
 from tfx_pipeline.datasets.table_options import Split
 from tfx_pipeline.datasets.table_splits import compute_split_by_time
 from tfx_pipeline.datasets.table_times import parse_time
@@ -46,7 +47,15 @@ def propose_split(interactions: TableSample, roles: Roles, wish: str = "") -> Sp
 
     Returns:
         The proposal.
+
+    Raises:
+        DataError: The rule that a person asked for needs times, and there are none.
     """
+    if wish not in ("", "random") and not roles.time:
+        raise DataError(
+            f"--split: this rule needs times, and no column of the interactions is used as one. "
+            f"Received: {wish!r}. Name the column with --time-column, or take --split random."
+        )
     if wish == "random" or not roles.time:
         reason = "as you said" if wish == "random" else "because there is no time"
         return SplitProposal(Split("random"), f"random per user and item, 80/10/10, {reason}")
