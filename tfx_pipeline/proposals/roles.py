@@ -279,17 +279,18 @@ def _find_numbers(interactions: TableSample, roles: Roles) -> None:
         found = find_numbers(name, cells)
         if not found:
             continue
-        if names.is_named(name, names.PRICE) and not roles.price:
+        if names.is_named(name, names.PRICE) and not roles.price and not found.bad:
             roles.price, roles.decimal = name, found.decimal
         elif names.is_named(name, names.RATING) and not roles.rating:
             _set_rating(name, found.values, roles)
         elif names.is_named(name, names.FEEDBACK) and set(found.values) == {0.0, 1.0}:
             roles.rating, roles.min_rating = name, 1.0
             roles.notes.append(Note("rating", f"{name!r} is 0 or 1; 1 is an interaction"))
-        elif names.is_named(name, names.WEIGHT) and not roles.weight:
+        elif names.is_named(name, names.WEIGHT) and not roles.weight and not found.bad:
             roles.weight = name
             roles.notes.append(Note("weight", f"{name!r}, its name says so; kept with each pair"))
-        if found.bad and name in (roles.price, roles.rating, roles.weight):
+        if found.bad and name == roles.rating:
+            # Left out, it would make an interaction of every low rating.
             first = found.bad[0]
             raise DataError(
                 f"{first.place}, column {name!r}: this is no number, and {len(found.values):,} "
