@@ -300,8 +300,11 @@ def make_hidden() -> str:
         if not found["hidden"]:
             continue
         lines += _make_head(data, names)
+        # Which items are hidden is the seed's, so that rows of other seeds are no comparison.
+        seeds = [{row.get("seed") for row in rows} for rows in found["hidden"].values()]
+        shared = set.intersection(*seeds)
         for system, title in _LOSSES.items():
-            rows = found["hidden"].get(system, [])
+            rows = [row for row in found["hidden"].get(system, []) if row.get("seed") in shared]
             if not rows:
                 continue
             cells: list[Any] = [f"{np.mean([row[name] for row in rows]):.3f}" for name in names]

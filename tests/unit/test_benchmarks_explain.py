@@ -280,7 +280,18 @@ def test_the_tables_read_what_is_measured(monkeypatch):
                             }
                         ]
                     },
-                    "hidden": {name: [{"year": 0.5}] for name in explain_tables._LOSSES},
+                    "hidden": {
+                        # A seed that the others do not have hides other items.
+                        "most_frequent_value": [
+                            {"seed": 0, "year": 0.375},
+                            {"seed": 1, "year": 0.125},
+                        ],
+                        **{
+                            name: [{"seed": 0, "year": 0.5}]
+                            for name in explain_tables._LOSSES
+                            if name != "most_frequent_value"
+                        },
+                    },
                     "losses": "value_alone",
                     "not_linear": {
                         "linear": {"year": {"year": 0.75}, "residual": {"year": 0.25}},
@@ -310,6 +321,7 @@ def test_the_tables_read_what_is_measured(monkeypatch):
     assert "| residual | 0.300 (floor 0.300) |" in explain_tables.make_probes()
     assert "| hm | **AD-DRL** | 0.900 | 0.800 | 1.000 |" in explain_tables.make_dci()
     assert "| without L_intra | 0.500 |" in explain_tables.make_hidden()
+    assert "| most frequent value | 0.375 |" in explain_tables.make_hidden()
     assert "| **L_low alone, the preset's** | 0.500 |" in explain_tables.make_hidden()
     assert "| residual | 0.250 / 0.400 / 0.350 |" in explain_tables.make_not_linear()
     assert "| year | 0.750 / 0.990 /  |" in explain_tables.make_not_linear()
