@@ -90,6 +90,8 @@ def measure(
         "hidden": {},
         "losses": name_default(data.config),
     }
+    majorities: list[dict[str, float]] = []
+    floors: list[dict[str, dict[str, float]]] = []
     for seed in seeds:
         fitted: dict[int, FitResult] = {}
         splits = get_splits(seed)
@@ -129,7 +131,9 @@ def measure(
             found["hidden"].setdefault(CONTENT_PROBE, []).append({"seed": seed, **best})
             print(f"{preset} hidden, probe on all content, seed {seed}: {best}", flush=True)
         found["seeds"].append(seed)
-        found |= compute_references(labels, found["seeds"])
+        majorities.append(compute_majorities(labels, splits))
+        floors.append(compute_floor(labels, splits))
+        found |= average_references(majorities, floors)
         yield found
 
 
@@ -162,13 +166,13 @@ def probe_known(
     return found
 
 
-def compute_references(labels: Labels, seeds: Sequence[int]) -> dict[str, Any]:
-    """Computes what labels alone tell, as `majority` and `floor`, averaged over the seeds."""
-    majorities = [compute_majorities(labels, get_splits(seed)) for seed in seeds]
-    floors = [compute_floor(labels, get_splits(seed)) for seed in seeds]
+def average_references(
+    majorities: Sequence[Mapping[str, float]], floors: Sequence[Mapping[str, Mapping[str, float]]]
+) -> dict[str, Any]:
+    """Averages what labels alone tell over the seeds, as `majority` and `floor`."""
     return {
         "majority": _average(majorities),
-        "floor": {name: _average([floor[name] for floor in floors]) for name in labels},
+        "floor": {name: _average([floor[name] for floor in floors]) for name in floors[0]},
     }
 
 

@@ -229,9 +229,7 @@ def make_not_linear() -> str:
             continue
         names = found["attributes"]
         lines += _make_head(f"{data}, chunk", names)
-        # What was measured before has no linear probe of its own on the split.
-        first = found["systems"]["default"][0]["probes"]
-        for chunk, linear in found["not_linear"].get("linear", first).items():
+        for chunk, linear in found["not_linear"]["linear"].items():
             cells = []
             for name in names:
                 told = [f"{linear[name]:.3f}"]
@@ -254,10 +252,7 @@ def make_training() -> str:
     for data, found in result["presets"].items():
         for epoch, row in enumerate(found.get("training", [])):
             worst = min(row["own"].values())
-            above = max(
-                row["residual"][name] - row.get("majority", found["majority"])[name]
-                for name in row["own"]
-            )
+            above = max(row["residual"][name] - row["majority"][name] for name in row["own"])
             lines.append(
                 f"| {data} | {epoch} | {worst:.3f} | {above:+.3f} | {row['recall_at_20']:.4f} |"
             )
@@ -310,9 +305,6 @@ def make_hidden() -> str:
             cells: list[Any] = [f"{np.mean([row[name] for row in rows]):.3f}" for name in names]
             words = f"**{title}, the preset's**" if system == found.get("losses") else title
             lines.append(f"| {words} | {' | '.join(cells)} |")
-        if "most_frequent_value" not in found["hidden"]:
-            majority = " | ".join(f"{found['majority'][name]:.3f}" for name in names)
-            lines.append(f"| most frequent value | {majority} |")
     return "\n".join([*lines[1:], "", _describe(result, "hidden")])
 
 

@@ -299,7 +299,12 @@ def test_the_tables_read_what_is_measured(monkeypatch):
                         "trees": {"year": {}, "residual": {"year": 0.35}},
                     },
                     "training": [
-                        {"own": {"year": 1.0}, "residual": {"year": 0.25}, "recall_at_20": 0.2}
+                        {
+                            "own": {"year": 1.0},
+                            "residual": {"year": 0.25},
+                            "majority": {"year": 0.3},
+                            "recall_at_20": 0.2,
+                        }
                     ],
                 }
             }
