@@ -55,16 +55,20 @@ _PASSES, _FEWEST = 80, 3
 # Passes of gradient training that are looked at.
 EPOCHS = 5
 PAPER_EPOCHS = 30
-# Systems that are trained for long, with the first seed alone.
+# Systems that are trained for long.
 LEARNT = ("paper", "macrid_vae")
-# Of hidden values: the variants of the content side, and the probe beside them.
-LOSSES = ("all_terms", "no_intra", "no_inter", "value_alone", "no_value")
+# The paper's terms, all and fewer: of the whole model, and of the content side for hidden values.
+LOSSES = ("all_terms", "no_intra", "no_inter", "value_alone", "no_value", "no_terms")
+# Systems that are measured with the first seed alone.
+ONCE = (*LEARNT, *LOSSES)
 CONTENT_PROBE = "probe_on_all_content"
+# What can be measured by itself; what is made from the default is measured with it.
+PARTS = ("default", *ONCE, CONTENT_PROBE)
 MOST_FREQUENT = "most_frequent_value"
 
 
 def measure(
-    preset: str, data: Data, seeds: tuple[int, ...], without: Sequence[str] = ()
+    preset: str, data: Data, seeds: tuple[int, ...], only: Sequence[str] = PARTS
 ) -> Iterator[dict[str, Any]]:
     """Measures one preset.
 
@@ -72,14 +76,14 @@ def measure(
         preset: Its name.
         data: Its data.
         seeds: The seeds.
-        without: Systems and variants of the content side to leave out.
+        only: What to measure, of `PARTS`.
 
     Yields:
-        After each seed what is found so far: `seeds`; `majority` and `floor`, of the labels alone;
-        by system the probes, DCI and recall, and of the default `known`, the probes where a chunk's
-        own value is known; `hidden`, what is told of items whose values are hidden; and with the
-        first seed `not_linear`, of the default by probes that are not, and `training`, what
-        gradient steps change.
+        After each seed what is found so far: `seeds`; by system the probes, DCI and recall, and of
+        the default `known`, the probes where a chunk's own value is known; `hidden`, what is told
+        of items whose values are hidden; and beside the default `majority` and `floor`, of the
+        labels alone, and with the first seed `not_linear`, by probes that are not, and `training`,
+        what gradient steps change.
     """
     labels = get_labels(data.config, data.catalogue)
     found: dict[str, Any] = {
@@ -96,7 +100,9 @@ def measure(
         fitted: dict[int, FitResult] = {}
         splits = get_splits(seed)
         for name, make in make_systems(preset, data, fitted).items():
-            if name in without or (name in LEARNT and seed != seeds[0]):
+            if name in ONCE and seed != seeds[0]:
+                continue
+            if (name if name in ONCE else "default") not in only:
                 continue
             chunks, recall = make(seed)
             row = {
@@ -118,22 +124,23 @@ def measure(
         guessed = guess_hidden(data.catalogue, seed)
         found["hidden"].setdefault(MOST_FREQUENT, []).append({"seed": seed, **guessed})
         for name, config in make_losses(data.config).items():
-            if name in without:
+            if name not in only:
                 continue
             told = probe_hidden(config, data.catalogue, seed)
             found["hidden"].setdefault(name, []).append({"seed": seed, **told})
             print(f"{preset} hidden {name} seed {seed}: {told}", flush=True)
-        if seed == seeds[0]:
+        if fitted and seed == seeds[0]:
             found["training"] = measure_training(data, labels, fitted[seed])
             print(f"{preset} training: {found['training']}", flush=True)
-        if CONTENT_PROBE not in without:
+        if CONTENT_PROBE in only:
             best = probe_content(data.config, data.catalogue, seed)
             found["hidden"].setdefault(CONTENT_PROBE, []).append({"seed": seed, **best})
             print(f"{preset} hidden, probe on all content, seed {seed}: {best}", flush=True)
         found["seeds"].append(seed)
-        majorities.append(compute_majorities(labels, splits))
-        floors.append(compute_floor(labels, splits))
-        found |= average_references(majorities, floors)
+        if fitted:
+            majorities.append(compute_majorities(labels, splits))
+            floors.append(compute_floor(labels, splits))
+            found |= average_references(majorities, floors)
         yield found
 
 
@@ -194,10 +201,10 @@ def make_systems(
     Returns:
         `default`; `paper`, the paper's recipe after `PAPER_EPOCHS` passes over train, where there
         is a preset of it; `macrid_vae`, whose concepts are named after the attributes that they
-        tell most of; `start`, before the first gradient step; `untrained`, the same
-        architecture with random weights; and cut into chunks of the same widths at random:
-        `rotated`, the default's vectors after a rotation, which keeps every score, `svd` of the
-        interactions, and `noise`.
+        tell most of; the default with other terms, by the names of `make_losses`; `start`, before
+        the first gradient step; `untrained`, the same architecture with random weights; and cut
+        into chunks of the same widths at random: `rotated`, the default's vectors after a rotation,
+        which keeps every score, `svd` of the interactions, and `noise`.
     """
     from addrl_keras import fit
     from tfx_pipeline.configs import get_preset
@@ -241,6 +248,13 @@ def make_systems(
         found = score_ranking(baseline.score, data.interactions.known, data.test)
         labels = get_labels(data.config, data.catalogue)
         return name_concepts(baseline.get_chunks(), labels, seed), found["recall_at_20"]
+
+    def with_losses(config: Config) -> Callable[[int], tuple[Chunks, float | None]]:
+        def make(seed: int) -> tuple[Chunks, float | None]:
+            result = fit_own(config, seed)
+            return get_chunks(result.model), score(result)
+
+        return make
 
     def start(seed: int) -> tuple[Chunks, float | None]:
         if not fitted[seed].epochs:
@@ -292,6 +306,11 @@ def make_systems(
         "default": own,
         **({"paper": paper} if f"{preset}-paper" in PRESETS else {}),
         "macrid_vae": macrid_vae,
+        **{
+            name: with_losses(config)
+            for name, config in make_losses(data.config).items()
+            if config.losses != data.config.losses
+        },
         "start": start,
         "rotated": shuffled,
         "svd": svd,
@@ -445,7 +464,7 @@ def measure_dci(chunks: Chunks, labels: Mapping[str, np.ndarray], seed: int) -> 
 
 
 def make_losses(config: Config) -> dict[str, Config]:
-    """Makes the variants of the content side: with all of the paper's terms, and with fewer."""
+    """Makes the variants of the paper's terms: with all of them, and with fewer."""
 
     def having(*names: str) -> Config:
         terms = {name: weight if name in names else 0.0 for name, weight in PAPER_TERMS.items()}
@@ -457,6 +476,7 @@ def make_losses(config: Config) -> dict[str, Config]:
         ("intra", "value"),
         ("value",),
         ("intra", "inter"),
+        (),
     )
     return {name: having(*each) for name, each in zip(LOSSES, terms, strict=True)}
 
@@ -550,9 +570,8 @@ def main() -> None:
     """Measures the presets that are named and writes the result."""
     parser = make_parser(__doc__)
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
-    parts = (*LEARNT, *LOSSES, CONTENT_PROBE)
-    words = "not these; what was measured of them before stays"
-    parser.add_argument("--without", nargs="+", choices=parts, default=[], help=words)
+    words = "these alone; what was measured of the others before stays"
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help=words)
     options = parser.parse_args()
     provenance = make_provenance()
     try:
@@ -561,33 +580,40 @@ def main() -> None:
         found = {}
     # Written after each seed, so that what is measured is kept whatever comes after it.
     for name in options.presets:
-        data, before = load_data(name, options.runs), found.get(name, {})
-        for measured in measure(name, data, tuple(options.seeds), options.without):
+        before = found.get(name, {})
+        if not before and "default" not in options.only:
+            parser.error(f"Nothing of {name!r} is measured yet. Measure `--only default` first.")
+        data = load_data(name, options.runs)
+        for measured in measure(name, data, tuple(options.seeds), options.only):
             if len(measured["seeds"]) < min(len(options.seeds), len(before.get("seeds", ()))):
                 continue  # What is there knows more, until as many seeds are measured.
-            found[name] = keep_left_out({**measured, "commit": provenance["commit"]}, before)
+            found[name] = merge(measured, before, provenance["commit"])
             print(write_result("disentanglement", {"provenance": provenance, "presets": found}))
 
 
-def keep_left_out(measured: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """Keeps what an earlier measurement has and a new one has left out.
+def merge(measured: Mapping[str, Any], before: Mapping[str, Any], commit: str) -> dict[str, Any]:
+    """Merges a new measurement into an earlier one, which stays where it was not repeated.
 
     Args:
         measured: A preset's new result.
         before: Its earlier one, or nothing.
+        commit: What the new one was measured at.
 
     Returns:
-        The new one; a row that is kept says of which commit it is.
+        Both; each row of `systems` and `hidden` says of which commit it is. What is not in rows is
+        of the labels and the default, and new where the default is.
     """
-    parts = {}
+    is_new = "default" in measured["systems"]
+    merged = {**measured, "commit": commit} if is_new else dict(before)
     for part in ("systems", "hidden"):
-        kept = {
-            name: [{"commit": before["commit"], **row} for row in rows]
-            for name, rows in before.get(part, {}).items()
-            if name not in measured[part]
+        rows = {
+            name: [{**row, "commit": commit} for row in rows]
+            for name, rows in measured[part].items()
         }
-        parts[part] = {**measured[part], **kept}
-    return {**measured, **parts}
+        for name, old in before.get(part, {}).items():
+            rows.setdefault(name, [{"commit": before["commit"], **row} for row in old])
+        merged[part] = rows
+    return merged
 
 
 if __name__ == "__main__":

@@ -17,22 +17,27 @@ _SYSTEMS = {
     "want_hold": "wish, rest held",
     "no_terms": "the same, fitted without the terms",
 }
-_PROBED = {
-    "default": "**AD-DRL**",
-    "paper": "the paper's recipe, 30 passes",
-    "macrid_vae": "MacridVAE, a concept for each attribute",
-    "start": "AD-DRL before training",
-    "rotated": "the same, rotated",
-    "svd": "SVD of the interactions",
-    "untrained": "the same architecture, random weights",
-    "noise": "random vectors",
-}
-_LOSSES = {
+_TERMS = {
     "all_terms": "all three terms",
     "no_intra": "without L_intra",
     "no_inter": "without L_inter",
     "value_alone": "L_low alone",
     "no_value": "without L_low",
+    "no_terms": "without all three",
+}
+_PROBED = {
+    "default": "**AD-DRL**",
+    "start": "AD-DRL before training",
+    **{name: f"AD-DRL, {title}" for name, title in _TERMS.items()},
+    "paper": "the paper's recipe, 30 passes",
+    "macrid_vae": "MacridVAE, a concept for each attribute",
+    "rotated": "AD-DRL, rotated",
+    "svd": "SVD of the interactions",
+    "untrained": "the same architecture, random weights",
+    "noise": "random vectors",
+}
+_HIDDEN = {
+    **_TERMS,
     "probe_on_all_content": "probe on all content",
     "most_frequent_value": "most frequent value",
 }
@@ -208,7 +213,10 @@ def make_dci() -> str:
                 f"| {data} | {title} | {dci[0]} | {dci[1]} | {np.mean(own):.3f} "
                 f"| {np.mean(others):.3f} | {recall} |"
             )
-    note = "Means over seeds and attributes; the paper's recipe and MacridVAE with the first seed."
+    note = (
+        "Means over seeds and attributes; other terms than the preset's, the paper's recipe and "
+        "MacridVAE with the first seed."
+    )
     once = [
         f"{_PROBED[system].split(',')[0].strip('*')} on {data}"
         for data, found in result["presets"].items()
@@ -298,7 +306,7 @@ def make_hidden() -> str:
         # Which items are hidden is the seed's, so that rows of other seeds are no comparison.
         seeds = [{row.get("seed") for row in rows} for rows in found["hidden"].values()]
         shared = set.intersection(*seeds)
-        for system, title in _LOSSES.items():
+        for system, title in _HIDDEN.items():
             rows = [row for row in found["hidden"].get(system, []) if row.get("seed") in shared]
             if not rows:
                 continue

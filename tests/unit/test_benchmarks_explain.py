@@ -181,6 +181,10 @@ class TestProbes:
             assert {k: v.shape for k, v in chunks.items()} == {
                 k: v.shape for k, v in own.items() if k != "memory"
             }
+        # The terms have no part in what is known: its chunks are its values' embeddings.
+        assert set(disentanglement.LOSSES) - set(systems) == {"all_terms"}
+        without, recall = systems["no_terms"](0)
+        assert without["residual"].shape == own["residual"].shape and 0 < recall <= 1
         dci = disentanglement.measure_dci(own, probing.get_labels(config, data.catalogue), 0)
         assert 0 <= dci["disentanglement"] <= 1
 
@@ -288,7 +292,7 @@ def test_the_tables_read_what_is_measured(monkeypatch):
                         ],
                         **{
                             name: [{"seed": 0, "year": 0.5}]
-                            for name in explain_tables._LOSSES
+                            for name in explain_tables._HIDDEN
                             if name != "most_frequent_value"
                         },
                     },
@@ -375,20 +379,39 @@ def test_purity_is_the_share_of_neighbours_of_the_same_value():
     assert chunk_maps.compute_purity(points, np.array([0, 0, 1, 1]), 3) == pytest.approx(1 / 3)
 
 
-def test_what_was_left_out_is_kept_with_its_commit():
+def test_what_was_not_repeated_is_kept_with_its_commit():
     before = {
         "commit": "old",
+        "seeds": [0],
         "systems": {"paper": [{"seed": 0}], "default": [{"seed": 0}]},
         "hidden": {"no_intra": [{"seed": 0}, {"commit": "older", "seed": 1}]},
     }
-    new = {
-        "commit": "new",
+    default = {
+        "seeds": [0, 1],
         "systems": {"default": [{"seed": 0}, {"seed": 1}]},
         "hidden": {"value_alone": [{"seed": 0}]},
     }
-    kept = disentanglement.keep_left_out(new, before)
-    assert kept["systems"]["paper"] == [{"commit": "old", "seed": 0}]
-    assert kept["systems"]["default"] == new["systems"]["default"] and kept["commit"] == "new"
-    assert kept["hidden"]["value_alone"] == new["hidden"]["value_alone"]
-    assert [row["commit"] for row in kept["hidden"]["no_intra"]] == ["old", "older"]
-    assert disentanglement.keep_left_out(new, {}) == new
+    merged = disentanglement.merge(default, before, "new")
+    assert (merged["commit"], merged["seeds"]) == ("new", [0, 1])
+    assert merged["systems"]["paper"] == [{"commit": "old", "seed": 0}]
+    assert [row["commit"] for row in merged["systems"]["default"]] == ["new", "new"]
+    assert [row["commit"] for row in merged["hidden"]["value_alone"]] == ["new"]
+    assert [row["commit"] for row in merged["hidden"]["no_intra"]] == ["old", "older"]
+
+    # Without the default, what is the default's stays as it was.
+    paper = {"seeds": [0], "systems": {"paper": [{"seed": 0, "recall_at_20": 0.5}]}, "hidden": {}}
+    later = disentanglement.merge(paper, merged, "last")
+    assert (later["commit"], later["seeds"]) == ("new", [0, 1])
+    assert later["systems"]["paper"] == [{"seed": 0, "recall_at_20": 0.5, "commit": "last"}]
+    assert later["systems"]["default"] == merged["systems"]["default"]
+    assert disentanglement.merge(default, {}, "new")["systems"]["default"][0]["commit"] == "new"
+
+
+def test_nothing_but_the_default_is_measured_first(monkeypatch, capsys):
+    monkeypatch.setattr(disentanglement, "load_result", lambda name: {"presets": {}})
+    monkeypatch.setattr("sys.argv", ["disentanglement", "hm", "--only", "macrid_vae"])
+    with pytest.raises(SystemExit):
+        disentanglement.main()
+    assert "Nothing of 'hm' is measured yet. Measure `--only default` first." in (
+        capsys.readouterr().err
+    )
