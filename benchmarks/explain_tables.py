@@ -91,20 +91,17 @@ def make_preferences() -> str:
 
 
 def make_control() -> str:
-    """Recall and drift at equal shares of what is wanted."""
+    """Recall and drift at equal shares of what is wanted; of a filter, which has one, in all."""
     result = load_result("control")
-    titles = " | ".join(_SYSTEMS.values())
-    lines = [f"| data | attribute | share | {titles} |", f"|---|---|---|{'---|' * len(_SYSTEMS)}"]
+    lines = _make_head("data", ["attribute", "share", *_SYSTEMS.values(), "filter, all wanted"])[1:]
     better = total = 0
     for data, attributes in result["presets"].items():
         for attribute, found in attributes.items():
             for row in found["compared"]:
                 share = f"{row['share']:.2f}{' (full)' if row['is_full'] else ''}"
-                cells = " | ".join(
-                    f"{row[name]['recall']:.4f} / {row[name]['drift']:.3f}" if name in row else ""
-                    for name in _SYSTEMS
-                )
-                lines.append(f"| {data} | {attribute} | {share} | {cells} |")
+                cells = [_word_point(row.get(name)) for name in _SYSTEMS]
+                cells.append(_word_point(found["curves"]["filter"][0] if row["is_full"] else None))
+                lines.append(f"| {data} | {attribute} | {share} | {' | '.join(cells)} |")
                 held, boost = row["want_hold"], row["boost"]
                 total += 1
                 better += held["recall"] > boost["recall"] and held["drift"] < boost["drift"]
@@ -127,6 +124,10 @@ def make_control() -> str:
         f"{_word_users(result)}; {_describe(result)}"
     )
     return "\n".join([*lines, "", note])
+
+
+def _word_point(point: Mapping[str, float] | None) -> str:
+    return f"{point['recall']:.4f} / {point['drift']:.3f}" if point else ""
 
 
 def _word_users(result: Mapping[str, Any]) -> str:

@@ -246,6 +246,7 @@ def test_the_tables_read_what_is_measured(monkeypatch):
                 "hm": {
                     "year": {
                         "num_users": 900,
+                        "curves": {"filter": [{"share": 1.0, "recall": 0.7, "drift": 0.3}]},
                         "compared": [
                             {
                                 "share": 1.0,
@@ -320,7 +321,8 @@ def test_the_tables_read_what_is_measured(monkeypatch):
     )
     control = explain_tables.make_control()
     assert (
-        "| hm | year | 1.00 (full) | 0.5000 / 0.200 | 0.5000 / 0.200 | 0.6000 / 0.100 |" in control
+        "| hm | year | 1.00 (full) | 0.5000 / 0.200 | 0.5000 / 0.200 | 0.6000 / 0.100 |  "
+        "| 0.7000 / 0.300 |" in control
     )
     assert "better than re-ranking on both figures in 1 of 1 rows" in control
     assert "more recall is real for hm year; less drift for hm year" in control
