@@ -1,9 +1,12 @@
 """The report of a pushed model: whole, offline, and of this model."""
 
 import dataclasses
+import html
 import json
 import pathlib
 import re
+import shutil
+import subprocess
 import xml.etree.ElementTree as ElementTree
 
 import pyarrow.parquet as pq
@@ -73,6 +76,41 @@ def _make_empty(**parts):
 
     empty = {part.name: [] for part in dataclasses.fields(Contents)}
     return Contents(**{**empty, "drift": FIRST, **parts})
+
+
+# Opens the page in a frame of a width, and says how much wider it is than that.
+FRAME = """<!DOCTYPE html><html><head><title></title></head><body>
+<iframe style="width: {width}px; height: 900px; border: 0" srcdoc="{page}"></iframe>
+<script>
+  const frame = document.querySelector("iframe");
+  frame.addEventListener("load", () => {{
+    const root = frame.contentDocument.documentElement;
+    document.title = `wider by ${{root.scrollWidth - root.clientWidth}}`;
+  }});
+</script></body></html>"""
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_a_browser_shows_it_without_errors_and_as_wide_as_its_window(page, width, tmp_path):
+    from tfx_pipeline.report import page as pages
+    from tfx_pipeline.report.people import Person
+
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if not browser:
+        pytest.skip("needs Chromium")
+    # Ids of shops may be hashes, which have no place to break a line at.
+    person = Person("0123456789abcdef" * 4, ["year <1980"], [], [], "year=<1980", [])
+    for number, text in enumerate((page, pages.render(_make_empty(people=[person])))):
+        path = tmp_path / f"{number}.html"
+        path.write_text(FRAME.format(width=width, page=html.escape(text)), encoding="utf-8")
+        words = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
+        words += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1500,900"]
+        words += ["--virtual-time-budget=5000", "--dump-dom", path.as_uri()]
+        shown = subprocess.run(
+            [browser, *words], capture_output=True, text=True, timeout=120, check=True
+        )
+        assert "<title>wider by 0</title>" in shown.stdout
+        assert "CONSOLE" not in shown.stderr
 
 
 def test_what_drifted_is_in_a_table_and_said_first():
