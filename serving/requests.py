@@ -18,6 +18,8 @@ Wanted = Mapping[str, str | Sequence[str]]
 
 # The signatures take k as int32.
 _LARGEST_K = 2**31 - 1
+# And numbers as float32.
+_LARGEST_FLOAT = 3.4028234663852886e38
 # A longer value would bury the message.
 _LONGEST_VALUE = 80
 
@@ -104,7 +106,7 @@ def name_value_rows(argument: str, wanted: Wanted | None, batch: int) -> list[li
         batch: number of users.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, for what is no mapping to strings.
+        ServingError: INVALID_ARGUMENT, as of `list_values`.
     """
     by_name = list_values(argument, wanted)
     row = [f"{name}={value}" for name, values in by_name.items() for value in values]
@@ -119,12 +121,18 @@ def list_values(argument: str, wanted: Wanted | None) -> dict[str, list[str]]:
         wanted: a value or several by attribute.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, for what is no mapping to strings.
+        ServingError: INVALID_ARGUMENT, for what is no mapping to strings, and for an attribute
+            without a value, which would be no wish and no filter at all.
     """
     if wanted is None:
         return {}
     _validate_mapping(argument, wanted, "an attribute to a value or a list of values")
-    return {name: as_list(f"{argument}[{name!r}]", values) for name, values in wanted.items()}
+    by_name = {name: as_list(f"{argument}[{name!r}]", values) for name, values in wanted.items()}
+    for name, values in by_name.items():
+        if not values:
+            allowed = f"a value or several (leave {name!r} out where all are welcome)"
+            raise _make_refusal(f"{argument}[{name!r}]", allowed, values)
+    return by_name
 
 
 def strength_row(strength: Any, batch: int) -> list[float] | None:
@@ -133,12 +141,7 @@ def strength_row(strength: Any, batch: int) -> list[float] | None:
     Raises:
         ServingError: INVALID_ARGUMENT, for what is no number.
     """
-    if strength is None:
-        return None
-    try:
-        return [float(strength)] * batch
-    except (TypeError, ValueError):
-        raise _make_refusal("target_strength", "a number", strength) from None
+    return None if strength is None else [_read_number("target_strength", strength)] * batch
 
 
 def combine_holds(
@@ -173,10 +176,7 @@ def validate_weights(argument: str, weights: Any) -> None:
         return
     _validate_mapping(argument, weights, "an attribute to a number")
     for name, weight in weights.items():
-        try:
-            float(weight)
-        except (TypeError, ValueError):
-            raise _make_refusal(f"{argument}[{name!r}]", "a number", weight) from None
+        _read_number(f"{argument}[{name!r}]", weight)
 
 
 def weight_vector(
@@ -193,6 +193,17 @@ def weight_vector(
             f"The model has: {', '.join(names)}.",
         )
     return [float(weights.get(name, 1.0)) for name in names]
+
+
+def _read_number(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (OverflowError, TypeError, ValueError):
+        raise _make_refusal(name, "a number", value) from None
+    # The server would quote what is left of it, an infinity.
+    if not abs(number) <= _LARGEST_FLOAT:
+        raise _make_refusal(name, "a finite number that fits into float32", value)
+    return number
 
 
 def _validate_mapping(name: str, value: Any, of_what: str) -> None:

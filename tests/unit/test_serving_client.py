@@ -241,6 +241,24 @@ def test_calls_that_cannot_be_meant_are_refused_before_they_are_sent(ask, words)
             lambda c: c.recommend("u", attribute_targets={"year": 1999}),
             "attribute_targets?'year'? must be a str or a sequence of str. Received: 1999.",
         ),
+        (
+            lambda c: c.recommend("u", attribute_filters={"genre": []}),
+            "attribute_filters?'genre'? must be a value or several (leave 'genre' out where all "
+            "are welcome). Received: ??.",
+        ),
+        (
+            lambda c: c.recommend("u", attribute_weights={"year": 1e300}),
+            "attribute_weights?'year'? must be a finite number that fits into float32. "
+            "Received: 1e+300.",
+        ),
+        (
+            lambda c: c.explain("u", "i", target_strength=float("nan")),
+            "target_strength must be a finite number that fits into float32. Received: nan.",
+        ),
+        (
+            lambda c: c.explain("u", "i", target_strength=10**400),
+            "target_strength must be a number. Received: 10*",
+        ),
     ],
 )
 def test_wrong_types_are_refused_by_name_before_they_are_sent(ask, message):
