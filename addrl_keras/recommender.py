@@ -45,6 +45,7 @@ class Recommender(tf.Module):
         self.num_items = catalogue.num_items
         self.chunk_names = config.chunk_names
         self._item_ids = make_constant(np.array(catalogue.item_ids, dtype=object))
+        self._example_id = catalogue.item_ids[0]
         self._items = make_table(catalogue.item_ids)
         self._users = UserEncoder(model, result.interactions, self._items)
         index = AttributeTopK(model.chunk_dims, kind=model.score_kind, name="item_index")
@@ -450,7 +451,10 @@ class Recommender(tf.Module):
     def _require_items(self, item_id: Tensor) -> Tensor:
         items = self._items.lookup(item_id)
         unknown = tf.boolean_mask(item_id, items < 0)
-        message = "item_id is not in the catalogue. Received:"
+        message = (
+            f"item_id is not in the catalogue of {self.num_items:,} items, whose ids are such as "
+            f"{self._example_id!r}. Received:"
+        )
         return require(tf.reduce_all(items >= 0), message, unknown, items)
 
 
