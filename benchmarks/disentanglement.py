@@ -243,7 +243,7 @@ def make_systems(
         from addrl_keras.baselines import MacridVAE
 
         candidate = MacridVAE(concepts=1 + len(data.config.attributes), seed=seed)
-        _, chosen = candidate.validate(data.interactions, K)
+        _, chosen = candidate.validate(data.interactions, K, print)
         baseline = chosen.fit(data.interactions.known)
         found = score_ranking(baseline.score, data.interactions.known, data.test)
         labels = get_labels(data.config, data.catalogue)

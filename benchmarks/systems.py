@@ -80,7 +80,7 @@ def _make_baseline(data: Data, name: str) -> System:
 
     def recommend(seed: int) -> np.ndarray:
         content = Content(data.catalogue, data.config.start)
-        baseline = choose_baseline(name, data.interactions, K, content, seed)
+        baseline = choose_baseline(name, data.interactions, K, content, seed, print)
         print(f"{name}: {baseline.hyperparameters}", flush=True)
         users, ranked = ranking.rank_users(
             baseline.score, data.interactions.known, data.test, K, pass_users=True

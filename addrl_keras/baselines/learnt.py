@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import copy
 import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,6 +14,8 @@ import scipy.sparse
 from addrl_keras.baselines.base import Baseline
 from addrl_keras.catalogue import Interactions
 from addrl_keras.metrics.ranking import compute_ranking_metrics
+
+Progress = Callable[[str], None]
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -43,8 +46,19 @@ class LearntBaseline(Baseline):
         self._keep(model)
         return self
 
-    def validate(self, interactions: Interactions, k: int) -> tuple[float, Self]:
-        """Trains until validation gets worse; the number of passes becomes that of the best."""
+    def validate(
+        self, interactions: Interactions, k: int, progress: Progress = lambda line: None
+    ) -> tuple[float, Self]:
+        """Trains until validation gets worse; the number of passes becomes that of the best.
+
+        Args:
+            interactions: What to train and to look at.
+            k: Length of the lists.
+            progress: Called with a line for each look.
+
+        Returns:
+            NDCG@k on validation, and the baseline with that many passes, not fitted.
+        """
         own: Any = copy.copy(self)
         model, batches = own._make(interactions.train)
         figures: list[float] = []
@@ -55,6 +69,8 @@ class LearntBaseline(Baseline):
                 own.score, interactions.train, interactions.validation, k, pass_users=True
             )
             figures.append(float(found[f"ndcg_at_{k}"]))
+            passes = f"{len(figures) * self.STEP} passes of at most {self.MAX_EPOCHS}"
+            progress(f"{self.name}: {passes}, validation NDCG@{k} {figures[-1]:.4f}")
             if len(figures) * self.STEP >= self.MAX_EPOCHS:
                 break
         best = int(np.argmax(figures))

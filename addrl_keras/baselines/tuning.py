@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from addrl_keras.baselines.content_blend import ContentBlend
 from addrl_keras.baselines.ease import EASE
 from addrl_keras.baselines.item_knn import ItemKNN
 from addrl_keras.baselines.keras_rs_two_tower import KerasRsTwoTower
-from addrl_keras.baselines.learnt import LearntBaseline
+from addrl_keras.baselines.learnt import LearntBaseline, Progress
 from addrl_keras.baselines.macrid_vae import MacridVAE
 from addrl_keras.baselines.most_popular import MostPopular
 from addrl_keras.baselines.tfrs_two_tower import TfrsTwoTower
@@ -31,7 +31,6 @@ from addrl_keras.metrics.ranking import (
     rank_users,
 )
 
-Progress = Callable[[str], None]
 RIDGES = (30.0, 100.0, 200.0, 300.0, 500.0)
 WEIGHTED_RIDGES = (10.0, 30.0, 100.0)
 AUXILIARY_WEIGHTS = (0.5, 1.0)
@@ -79,6 +78,7 @@ def choose_baseline(
     k: int = 20,
     content: Content | None = None,
     seed: int = 0,
+    progress: Progress = lambda line: None,
 ) -> Baseline:
     """Chooses a baseline's hyper-parameters on validation, and fits it on all that is known.
 
@@ -88,6 +88,7 @@ def choose_baseline(
         k: Length of the lists.
         content: Needed by `content_blend`.
         seed: Of those in `LEARNT`.
+        progress: Called with lines while one of `LEARNT` is trained.
 
     Raises:
         ValueError: There is no baseline of that name, or it lacks its content.
@@ -103,7 +104,8 @@ def choose_baseline(
         untried = [each for each in values if figure < 0 or each != getattr(best, option)]
         for value in untried:
             candidate = dataclasses.replace(best, **{option: value})
-            found, candidate = candidate.validate(interactions, k)
+            progress(f"{name}: {option} {value}")
+            found, candidate = candidate.validate(interactions, k, progress)
             if found > figure:
                 figure, best = found, candidate
     return copy.copy(best).fit(interactions.known)
@@ -206,7 +208,7 @@ def evaluate_baselines(
         slices: For each attribute and value, bool `[num_items]`: the items that have it.
         names: Which of `BASELINES`.
         content: Needed by `content_blend`.
-        progress: Called with a line for each that is left out.
+        progress: Called with a line for each that is left out, and while one is trained.
 
     Returns:
         By name: `recall_at_K`, `ndcg_at_K`, `num_users`, `hyperparameters`, `seconds`, and
@@ -220,7 +222,7 @@ def evaluate_baselines(
         if shortage:
             progress(f"{name} is left out: it forms {shortage}")
             continue
-        baseline = choose_baseline(name, interactions, k, content)
+        baseline = choose_baseline(name, interactions, k, content, progress=progress)
         results[name] = {
             **_measure(baseline, interactions.known, test, k, slices or {}),
             "hyperparameters": baseline.hyperparameters,
