@@ -9,6 +9,8 @@ DATA ?=
 # Seconds after which the tests are taken to hang.
 TEST_LIMIT ?= 2400
 PYTEST_ARGS ?=
+# What bench-disentanglement measures; `paper macrid_vae` too take hours more each on hm and toys.
+PROBED ?= default all_terms no_intra no_inter value_alone no_value no_terms probe_on_all_content
 SOURCES := addrl_keras tfx_pipeline serving tests setup.py $(wildcard benchmarks examples)
 
 .DEFAULT_GOAL := help
@@ -57,8 +59,9 @@ bench-training: bootstrap ## Steps, growth, and with PEER=MMREC PEER_PYTHON=pyth
 	@$(VENV)/python -m benchmarks.render
 
 bench-explain: bootstrap ## Whether the reasons are the reasons (DATA=dir of hm and amazon_toys)
+	@$(VENV)/addrl run movielens --no-baselines
 	$(RUN_HM_AND_TOYS)
-	@$(VENV)/python -m benchmarks.explain hm toys
+	@$(VENV)/python -m benchmarks.explain movielens hm toys
 	@$(VENV)/python -m benchmarks.render
 
 bench-control: bootstrap ## What a wish does to a list, beside re-ranking (DATA=dir of hm and amazon_toys)
@@ -66,10 +69,11 @@ bench-control: bootstrap ## What a wish does to a list, beside re-ranking (DATA=
 	@$(VENV)/python -m benchmarks.control hm toys
 	@$(VENV)/python -m benchmarks.render
 
-bench-disentanglement: bootstrap ## What chunks tell of attributes (DATA=dir of hm and amazon_toys); an hour
+bench-disentanglement: bootstrap ## What chunks tell of attributes (DATA=dir of hm and amazon_toys); hours
+	@$(VENV)/addrl run movielens --no-baselines
 	$(RUN_HM_AND_TOYS)
-	@$(VENV)/python -m benchmarks.disentanglement hm toys
-	@$(VENV)/python -m benchmarks.chunk_maps hm
+	@$(VENV)/python -m benchmarks.disentanglement movielens hm toys --only $(PROBED)
+	@$(VENV)/python -m benchmarks.chunk_maps movielens hm
 	@$(VENV)/python -m benchmarks.render
 
 bench-encoders: bootstrap ## Compare the encoders with their references, and time them (needs DATA=dir of hm)

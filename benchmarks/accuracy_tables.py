@@ -43,7 +43,7 @@ def make_table(data: str) -> str:
             seeds = len({row["seed"] for row in own})
             seconds = np.mean([row["seconds"] for row in own])
             lines.append(f"| {title} | {figures} | {seeds} | {seconds:.0f} |")
-    return "\n".join([*lines, "", _describe(rows)])
+    return "\n".join([*lines, "", _describe([row for row in rows if row["system"] in TITLES])])
 
 
 def make_ablations(data: str) -> str:
@@ -54,29 +54,32 @@ def make_ablations(data: str) -> str:
     """
     result = load_result("accuracy")
     lines = [
-        "| changed | Recall@20 | difference | NDCG@20 | difference |",
-        "|---|---|---|---|---|",
+        "| changed | Recall@20 | difference | NDCG@20 | difference | commit |",
+        "|---|---|---|---|---|---|",
     ]
     found: dict[str, dict[str, str]] = {}
+    machines = set()
     for row in result["differences"]:
         if row["data"] == data and row["system"] not in TITLES:
-            value = next(
-                each["value"]
+            of = next(
+                each
                 for each in result["rows"]
                 if all(each[key] == row[key] for key in ("data", "system", "metric"))
             )
-            found.setdefault(row["system"], {})[row["metric"]] = (
-                f"{value:.4f} | {_word_difference(row)}"
-            )
+            figures = found.setdefault(row["system"], {"commit": of["commit"]})
+            figures[row["metric"]] = f"{of['value']:.4f} | {_word_difference(row)}"
+            machines.add(of["machine"])
     lines += [
-        f"| {name.replace('_', ' ')} | {' | '.join(figures[metric] for metric in METRICS)} |"
+        f"| {name.replace('_', ' ')} | "
+        f"{' | '.join(figures[column] for column in (*METRICS, 'commit'))} |"
         for name, figures in sorted(found.items())
     ]
     if not found:
         return NOT_MEASURED
     note = (
         "One seed. In brackets the 95 % interval of a paired bootstrap over the test users; bold "
-        "where it leaves out 0."
+        f"where it leaves out 0. The difference is from the default at that commit; "
+        f"{', '.join(sorted(machines))}."
     )
     return "\n".join([*lines, "", note])
 

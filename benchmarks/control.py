@@ -18,7 +18,6 @@ in the catalogue (`addrl_keras.metrics.control`). Systems:
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from typing import Any
 
@@ -27,6 +26,7 @@ import numpy as np
 from addrl_keras.control import Served, compare, sweep
 from addrl_keras.training import FitResult
 from benchmarks import bootstrap
+from benchmarks.disentanglement import make_losses
 from benchmarks.fitted import Data, load_data, load_result_of_run, make_parser
 from benchmarks.provenance import make_provenance, write_result
 
@@ -83,9 +83,7 @@ def fit_without_terms(data: Data) -> FitResult:
     """Fits the preset without the paper's terms: values that are not known are not predicted."""
     from addrl_keras import fit
 
-    losses = dataclasses.replace(data.config.losses, intra=0.0, inter=0.0, value=0.0)
-    config = dataclasses.replace(data.config, losses=losses)
-    return fit(config, data.catalogue, data.interactions)
+    return fit(make_losses(data.config)[WITHOUT], data.catalogue, data.interactions)
 
 
 def _word(found: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """What each chunk tells of each attribute, beside controls, on items that no probe has seen.
 
     python -m benchmarks.disentanglement hm toys --runs RUNS   # writes results/disentanglement.json
+    python -m benchmarks.disentanglement hm --only macrid_vae  # and keeps the rest of it
 
 A probe reads attribute `j` from chunk `k`, for all pairs (`addrl_keras.metrics.disentanglement`).
 Attributes are correlated by nature, so what the label of `k` alone tells of `j` is the floor of
@@ -14,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,7 +42,7 @@ from addrl_keras.probing import (
 from addrl_keras.training import FitResult
 from addrl_keras.watching import get_single_labels
 from benchmarks.ablations import PAPER_TERMS
-from benchmarks.fitted import Data, K, clear_rows, load_data, make_parser, score_ranking
+from benchmarks.fitted import Data, K, clear_rows, load_data, make_parser, say, score_ranking
 from benchmarks.provenance import load_result, make_provenance, write_result
 
 SEEDS = (0, 1, 2)
@@ -59,11 +61,13 @@ PAPER_EPOCHS = 30
 LEARNT = ("paper", "macrid_vae")
 # The paper's terms, all and fewer: of the whole model, and of the content side for hidden values.
 LOSSES = ("all_terms", "no_intra", "no_inter", "value_alone", "no_value", "no_terms")
-# Systems that are measured with the first seed alone.
+# Systems that are measured with the first seed alone; for hidden values the terms are with all.
 ONCE = (*LEARNT, *LOSSES)
 CONTENT_PROBE = "probe_on_all_content"
 # What can be measured by itself; what is made from the default is measured with it.
 PARTS = ("default", *ONCE, CONTENT_PROBE)
+# What is kept of the provenance of each row.
+SOURCE = ("commit", "machine")
 MOST_FREQUENT = "most_frequent_value"
 
 
@@ -86,14 +90,7 @@ def measure(
         what gradient steps change.
     """
     labels = get_labels(data.config, data.catalogue)
-    found: dict[str, Any] = {
-        "seeds": [],
-        "attributes": list(labels),
-        "num_items": data.catalogue.num_items,
-        "systems": {},
-        "hidden": {},
-        "losses": name_default(data.config),
-    }
+    found: dict[str, Any] = {**describe(data), "seeds": [], "systems": {}, "hidden": {}}
     majorities: list[dict[str, float]] = []
     floors: list[dict[str, dict[str, float]]] = []
     for seed in seeds:
@@ -121,15 +118,16 @@ def measure(
                 print(f"{preset} not linear: {found['not_linear']}", flush=True)
             found["systems"].setdefault(name, []).append(row)
             print(f"{preset} {name} seed {seed}: {_word(row)}", flush=True)
-        guessed = guess_hidden(data.catalogue, seed)
-        found["hidden"].setdefault(MOST_FREQUENT, []).append({"seed": seed, **guessed})
+        if "default" in only:
+            guessed = guess_hidden(data.catalogue, seed)
+            found["hidden"].setdefault(MOST_FREQUENT, []).append({"seed": seed, **guessed})
         for name, config in make_losses(data.config).items():
             if name not in only:
                 continue
             told = probe_hidden(config, data.catalogue, seed)
             found["hidden"].setdefault(name, []).append({"seed": seed, **told})
             print(f"{preset} hidden {name} seed {seed}: {told}", flush=True)
-        if fitted and seed == seeds[0]:
+        if "default" in only and seed == seeds[0]:
             found["training"] = measure_training(data, labels, fitted[seed])
             print(f"{preset} training: {found['training']}", flush=True)
         if CONTENT_PROBE in only:
@@ -137,11 +135,20 @@ def measure(
             found["hidden"].setdefault(CONTENT_PROBE, []).append({"seed": seed, **best})
             print(f"{preset} hidden, probe on all content, seed {seed}: {best}", flush=True)
         found["seeds"].append(seed)
-        if fitted:
+        if "default" in only:
             majorities.append(compute_majorities(labels, splits))
             floors.append(compute_floor(labels, splits))
             found |= average_references(majorities, floors)
         yield found
+
+
+def describe(data: Data) -> dict[str, Any]:
+    """Describes what a preset's rows must share to stand beside each other."""
+    return {
+        "attributes": list(data.config.attribute_names),
+        "num_items": data.catalogue.num_items,
+        "losses": name_default(data.config),
+    }
 
 
 def get_splits(seed: int) -> range:
@@ -243,7 +250,7 @@ def make_systems(
         from addrl_keras.baselines import MacridVAE
 
         candidate = MacridVAE(concepts=1 + len(data.config.attributes), seed=seed)
-        _, chosen = candidate.validate(data.interactions, K, print)
+        _, chosen = candidate.validate(data.interactions, K, say)
         baseline = chosen.fit(data.interactions.known)
         found = score_ranking(baseline.score, data.interactions.known, data.test)
         labels = get_labels(data.config, data.catalogue)
@@ -573,45 +580,74 @@ def main() -> None:
     words = "these alone; what was measured of the others before stays"
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help=words)
     options = parser.parse_args()
-    provenance = make_provenance()
+    has_default = "default" in options.only
+    before = load_before()
+    unknown = [name for name in options.presets if name not in before]
+    if unknown and not has_default:
+        parser.error(
+            f"Nothing of {', '.join(unknown)} is measured yet, which the rest is shown beside. Run "
+            f"`python -m benchmarks.disentanglement {' '.join(unknown)} --only default` first."
+        )
+    data = {name: load_data(name, options.runs) for name in options.presets}
+    for name in () if has_default else options.presets:
+        for part, now in describe(data[name]).items():
+            if before[name][part] != now:
+                parser.error(
+                    f"What is measured of {name} is of other data: {part} was "
+                    f"{before[name][part]!r}. Received: {now!r}. Measure it with `--only default`."
+                )
+    for name in options.presets:
+        seeds = min(len(options.seeds), len(before.get(name, {}).get("seeds", ())))
+        # Written after each seed, so that what is measured is kept whatever comes after it.
+        for measured in measure(name, data[name], tuple(options.seeds), options.only):
+            if has_default and len(measured["seeds"]) < seeds:
+                continue  # What is there of the default knows more, until as many are measured.
+            print(add(name, measured))
+
+
+def load_before() -> dict[str, Any]:
+    """Loads what is measured already, by preset."""
     try:
         found: dict[str, Any] = load_result("disentanglement")["presets"]
     except FileNotFoundError:
-        found = {}
-    # Written after each seed, so that what is measured is kept whatever comes after it.
-    for name in options.presets:
-        before = found.get(name, {})
-        if not before and "default" not in options.only:
-            parser.error(f"Nothing of {name!r} is measured yet. Measure `--only default` first.")
-        data = load_data(name, options.runs)
-        for measured in measure(name, data, tuple(options.seeds), options.only):
-            if len(measured["seeds"]) < min(len(options.seeds), len(before.get("seeds", ()))):
-                continue  # What is there knows more, until as many seeds are measured.
-            found[name] = merge(measured, before, provenance["commit"])
-            print(write_result("disentanglement", {"provenance": provenance, "presets": found}))
+        return {}
+    return found
 
 
-def merge(measured: Mapping[str, Any], before: Mapping[str, Any], commit: str) -> dict[str, Any]:
+def add(preset: str, measured: Mapping[str, Any]) -> Path:
+    """Adds what `measure` found to `results/disentanglement.json`, in place of what is there."""
+    provenance, found = make_provenance(), load_before()
+    source = {name: provenance[name] for name in SOURCE}
+    found[preset] = merge(measured, found.get(preset, {}), source)
+    return write_result("disentanglement", {"provenance": provenance, "presets": found})
+
+
+def merge(
+    measured: Mapping[str, Any], before: Mapping[str, Any], source: Mapping[str, str]
+) -> dict[str, Any]:
     """Merges a new measurement into an earlier one, which stays where it was not repeated.
 
     Args:
         measured: A preset's new result.
         before: Its earlier one, or nothing.
-        commit: What the new one was measured at.
+        source: Commit and machine of the new one.
 
     Returns:
-        Both; each row of `systems` and `hidden` says of which commit it is. What is not in rows is
-        of the labels and the default, and new where the default is.
+        Both; each row of `systems` and `hidden` has its own source. What is not in rows is of the
+        labels and the default, and is new, with all that is made from the default, where that is.
     """
-    is_new = "default" in measured["systems"]
-    merged = {**measured, "commit": commit} if is_new else dict(before)
+    merged = {**measured, **source} if "default" in measured["systems"] else dict(before)
+    old_source = {name: before[name] for name in SOURCE if name in before}
     for part in ("systems", "hidden"):
-        rows = {
-            name: [{**row, "commit": commit} for row in rows]
-            for name, rows in measured[part].items()
-        }
-        for name, old in before.get(part, {}).items():
-            rows.setdefault(name, [{"commit": before["commit"], **row} for row in old])
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for name in {**before.get(part, {}), **measured[part]}:
+            new = [{**row, **source} for row in measured[part].get(name, ())]
+            old = [{**old_source, **row} for row in before.get(part, {}).get(name, ())]
+            # Of the default and what is made from it, seeds belong together.
+            repeated = {row["seed"] for row in new}
+            is_whole = part == "systems" and name not in ONCE and new
+            kept = [] if is_whole else [row for row in old if row["seed"] not in repeated]
+            rows[name] = sorted((*kept, *new), key=lambda row: int(row["seed"]))
         merged[part] = rows
     return merged
 

@@ -214,12 +214,17 @@ def make_dci() -> str:
                 f"| {data} | {title} | {dci[0]} | {dci[1]} | {np.mean(own):.3f} "
                 f"| {np.mean(others):.3f} | {recall} |"
             )
-    note = (
-        "Means over seeds and attributes; other terms than the preset's, the paper's recipe and "
-        "MacridVAE with the first seed."
-    )
+    note = "Means over seeds and attributes"
+    kept = {name for found in result["presets"].values() for name in found["systems"]}
+    parts = {
+        "other terms than the preset's": _TERMS,
+        "the paper's recipe": ("paper",),
+        "MacridVAE": ("macrid_vae",),
+    }
+    first = [words for words, names in parts.items() if kept.intersection(names)]
+    note += f"; with the first seed: {', '.join(first)}." if first else "."
     once = [
-        f"{_PROBED[system].split(',')[0].strip('*')} on {data}"
+        f"{_PROBED[system].strip('*')} on {data}"
         for data, found in result["presets"].items()
         for system, rows in found["systems"].items()
         if any("splits" not in row for row in rows)
@@ -303,10 +308,12 @@ def make_hidden() -> str:
         names = found["attributes"]
         if not found["hidden"]:
             continue
-        lines += _make_head(data, names)
         # Which items are hidden is the seed's, so that rows of other seeds are no comparison.
         seeds = [{row.get("seed") for row in rows} for rows in found["hidden"].values()]
         shared = set.intersection(*seeds)
+        if not shared:
+            continue
+        lines += _make_head(data, names)
         for system, title in _HIDDEN.items():
             rows = [row for row in found["hidden"].get(system, []) if row.get("seed") in shared]
             if not rows:
@@ -328,11 +335,11 @@ def _describe(result: Mapping[str, Any], rows: str | None = None) -> str:
     provenance = result["provenance"]
     # What was measured preset by preset names its own commit and seeds.
     parts = result["presets"].values()
-    found = {part.get("commit", provenance["commit"]) for part in parts}
+    sources = [{**provenance, **part} for part in parts]
     for part in parts if rows else ():
         each = (row for system in part.get(rows, {}).values() for row in system)
-        found |= {row["commit"] for row in each if "commit" in row}
-    commits = sorted(found)
+        sources += [{**provenance, **row} for row in each if "commit" in row]
+    commits, machines = (sorted({each[name] for each in sources}) for name in ("commit", "machine"))
     numbers = sorted({n for part in parts for n in part.get("seeds", provenance.get("seeds", ()))})
     seeds = f" seeds {', '.join(map(str, numbers))};" if numbers else ""
     counts = [
@@ -342,4 +349,4 @@ def _describe(result: Mapping[str, Any], rows: str | None = None) -> str:
         if name in found
     ]
     sizes = f"{', '.join(counts)}; " if counts else ""
-    return f"{sizes}commit {', '.join(commits)};{seeds} {provenance['machine']}."
+    return f"{sizes}commit {', '.join(commits)};{seeds} {', '.join(machines)}."

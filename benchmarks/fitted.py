@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,9 @@ from tfx_pipeline.datasets import loading
 from tfx_pipeline.index.extras import load_extras
 
 K = 20
+
+# A line of progress is seen when it is printed, in a file too.
+say = functools.partial(print, flush=True)
 
 Scores = Callable[[scipy.sparse.csr_matrix], np.ndarray]
 

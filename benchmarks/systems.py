@@ -14,7 +14,7 @@ from addrl_keras.catalogue import Catalogue
 from addrl_keras.config import Config
 from addrl_keras.metrics import ranking
 from benchmarks import ablations
-from benchmarks.fitted import Data, K
+from benchmarks.fitted import Data, K, say
 
 _BATCH = 256
 
@@ -70,7 +70,7 @@ def _make_own(data: Data, config: Config, catalogue: Catalogue, repeats: bool = 
 
         training = dataclasses.replace(config.training, seed=seed)
         seeded = dataclasses.replace(config, training=training)
-        return recommend_as_served(fit(seeded, catalogue, data.interactions, print))
+        return recommend_as_served(fit(seeded, catalogue, data.interactions, say))
 
     return System(recommend, repeats)
 
@@ -80,7 +80,7 @@ def _make_baseline(data: Data, name: str) -> System:
 
     def recommend(seed: int) -> np.ndarray:
         content = Content(data.catalogue, data.config.start)
-        baseline = choose_baseline(name, data.interactions, K, content, seed, print)
+        baseline = choose_baseline(name, data.interactions, K, content, seed, say)
         print(f"{name}: {baseline.hyperparameters}", flush=True)
         users, ranked = ranking.rank_users(
             baseline.score, data.interactions.known, data.test, K, pass_users=True

@@ -104,7 +104,8 @@ class Client(ModelClient):
             One `Recommendations`, or a list of them for a sequence of users.
 
         Raises:
-            ServingError: INVALID_ARGUMENT names an unknown attribute or value or a bad k;
+            ServingError: INVALID_ARGUMENT names an unknown attribute or value, an attribute whose
+                values are an empty list, a weight or strength that is no finite number or a bad k;
                 UNAVAILABLE and DEADLINE_EXCEEDED say that the server did not answer; ABORTED, that
                 one version of the model after another took over meanwhile.
         """
@@ -168,9 +169,10 @@ class Client(ModelClient):
 
         Raises:
             ServingError: INVALID_ARGUMENT names an item that is not in the catalogue, an unknown
-                attribute or value; FAILED_PRECONDITION says that the served version is older than
-                reasons with weights and wishes; ABORTED, that one version of the model after
-                another took over meanwhile.
+                attribute or value, one whose values are an empty list, or a weight or strength
+                that is no finite number; FAILED_PRECONDITION says that the served version is
+                older than reasons with weights and wishes; ABORTED, that one version of the model
+                after another took over meanwhile.
         """
         users, items = as_list("user_id", user_id), as_list("item_id", item_id)
         if len(users) != len(items):

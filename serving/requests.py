@@ -139,7 +139,7 @@ def strength_row(strength: Any, batch: int) -> list[float] | None:
     """Returns how much wanted values count, the same for each user.
 
     Raises:
-        ServingError: INVALID_ARGUMENT, for what is no number.
+        ServingError: INVALID_ARGUMENT, for what is no finite number.
     """
     return None if strength is None else [_read_number("target_strength", strength)] * batch
 
@@ -167,7 +167,7 @@ def combine_holds(
 
 
 def validate_weights(argument: str, weights: Any) -> None:
-    """Raises unless the weights are numbers by name; None is no weights.
+    """Raises unless the weights are finite numbers by name; None is no weights.
 
     Raises:
         ServingError: INVALID_ARGUMENT.
@@ -197,10 +197,15 @@ def weight_vector(
 
 def _read_number(name: str, value: Any) -> float:
     try:
-        number = float(value)
-    except (OverflowError, TypeError, ValueError):
-        raise _make_refusal(name, "a number", value) from None
-    # The server would quote what is left of it, an infinity.
+        # Python reads these as numbers, where they are slips.
+        number = None if isinstance(value, bool | str | bytes) else float(value)
+    except OverflowError:
+        number = math.inf
+    except (TypeError, ValueError):
+        number = None
+    if number is None:
+        raise _make_refusal(name, "a number", value)
+    # How large a weight may be is the server's to say, but it would quote an infinity.
     if not abs(number) <= _LARGEST_FLOAT:
         raise _make_refusal(name, "a finite number that fits into float32", value)
     return number
@@ -225,8 +230,11 @@ def _validate_text(name: str, text: Any) -> None:
 
 
 def _make_refusal(name: str, allowed: str, value: Any) -> ServingError:
-    # Not `repr`: what cannot be encoded cannot be printed either.
-    shown = ascii(value)
+    try:
+        # Not `repr`: what cannot be encoded cannot be printed either.
+        shown = ascii(value)
+    except ValueError:  # Python does not write out integers of thousands of digits.
+        shown = f"{type(value).__name__} of too many digits"
     if len(shown) > _LONGEST_VALUE:
         shown = shown[: _LONGEST_VALUE - 3] + "..."
     return ServingError("INVALID_ARGUMENT", f"{name} must be {allowed}. Received: {shown}.")

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import types
 
 import addrl_data
 import numpy as np
@@ -181,12 +182,71 @@ class TestProbes:
             assert {k: v.shape for k, v in chunks.items()} == {
                 k: v.shape for k, v in own.items() if k != "memory"
             }
-        # The terms have no part in what is known: its chunks are its values' embeddings.
         assert set(disentanglement.LOSSES) - set(systems) == {"all_terms"}
-        without, recall = systems["no_terms"](0)
-        assert without["residual"].shape == own["residual"].shape and 0 < recall <= 1
         dci = disentanglement.measure_dci(own, probing.get_labels(config, data.catalogue), 0)
         assert 0 <= dci["disentanglement"] <= 1
+
+    def test_the_terms_have_no_part_in_what_is_known(self, data, monkeypatch):
+        fitted = []
+
+        def fit_and_keep(config, *parts):
+            fitted.append(fit(config, *parts))
+            return fitted[-1]
+
+        monkeypatch.setattr("addrl_keras.fit", fit_and_keep)
+        training = dataclasses.replace(data.config.training, epochs=0, content_epochs=1)
+        config = dataclasses.replace(data.config, training=training)
+        systems = disentanglement.make_systems("none", dataclasses.replace(data, config=config), {})
+        chunks, recall = systems["no_terms"](0)
+        losses = fitted[0].model.config.losses
+        assert (losses.intra, losses.inter, losses.value) == (0.0, 0.0, 0.0) and 0 < recall <= 1
+        assert fitted[0].model.config.training.seed == 0
+        others, _ = systems["no_inter"](0)
+        assert (
+            fitted[1].model.config.losses == disentanglement.make_losses(config)["no_inter"].losses
+        )
+        # A known value's chunk is its embedding, whatever the terms.
+        labels = probing.get_labels(config, data.catalogue)["brand"]
+        for vectors in (chunks["brand"], others["brand"]):
+            for value in np.unique(labels[labels >= 0]):
+                rows = vectors[labels == value]
+                np.testing.assert_allclose(rows, rows[:1].repeat(len(rows), axis=0), rtol=1e-5)
+        assert (labels < 0).any() and not np.allclose(chunks["brand"], others["brand"])
+
+    def test_what_is_measured_is_what_is_asked_for(self, data, monkeypatch):
+        chunks = {"brand": np.eye(40), "residual": np.ones((40, 1))}
+        asked = []
+
+        def make_systems(preset, data, fitted):
+            def make(name):
+                def make_one(seed):
+                    asked.append((name, seed))
+                    fitted.update({seed: None} if name == "default" else {})
+                    return chunks, 0.5
+
+                return make_one
+
+            return {name: make(name) for name in ("default", "paper", "no_terms", "noise")}
+
+        monkeypatch.setattr(disentanglement, "make_systems", make_systems)
+        monkeypatch.setattr(disentanglement, "probe_all", lambda *parts: {"brand": 1.0})
+        monkeypatch.setattr(disentanglement, "probe_not_linearly", lambda *parts: {})
+        monkeypatch.setattr(disentanglement, "probe_known", lambda *parts: {})
+        monkeypatch.setattr(disentanglement, "measure_dci", lambda *parts: {})
+        monkeypatch.setattr(disentanglement, "measure_training", lambda *parts: [])
+        monkeypatch.setattr(disentanglement, "probe_hidden", lambda *parts: {"brand": 0.5})
+
+        *_, found = disentanglement.measure("hm", data, (0, 1), ("no_terms",))
+        assert asked == [("no_terms", 0)] and list(found["systems"]) == ["no_terms"]
+        assert [row["seed"] for row in found["hidden"]["no_terms"]] == [0, 1]
+        assert list(found["hidden"]) == ["no_terms"]
+        assert not {"floor", "majority", "training", "not_linear"} & set(found)
+
+        asked.clear()
+        *_, found = disentanglement.measure("hm", data, (0, 1), ("default",))
+        assert asked == [(name, seed) for seed in (0, 1) for name in ("default", "noise")]
+        assert list(found["hidden"]) == ["most_frequent_value"]
+        assert {"floor", "majority", "training", "not_linear"} <= set(found)
 
     def test_probes_that_are_not_linear_read_what_a_linear_one_cannot(self):
         rng = np.random.default_rng(0)
@@ -381,39 +441,67 @@ def test_purity_is_the_share_of_neighbours_of_the_same_value():
     assert chunk_maps.compute_purity(points, np.array([0, 0, 1, 1]), 3) == pytest.approx(1 / 3)
 
 
-def test_what_was_not_repeated_is_kept_with_its_commit():
+def test_what_was_not_repeated_is_kept_with_its_source():
+    old = {"commit": "old", "machine": "one"}
     before = {
-        "commit": "old",
-        "seeds": [0],
-        "systems": {"paper": [{"seed": 0}], "default": [{"seed": 0}]},
+        **old,
+        "seeds": [0, 1],
+        "systems": {"paper": [{"seed": 0}], "default": [{"seed": 0}, {"seed": 1}]},
         "hidden": {"no_intra": [{"seed": 0}, {"commit": "older", "seed": 1}]},
     }
     default = {
-        "seeds": [0, 1],
-        "systems": {"default": [{"seed": 0}, {"seed": 1}]},
-        "hidden": {"value_alone": [{"seed": 0}]},
+        "seeds": [2],
+        "systems": {"default": [{"seed": 2}]},
+        "hidden": {"most_frequent_value": [{"seed": 2}]},
     }
-    merged = disentanglement.merge(default, before, "new")
-    assert (merged["commit"], merged["seeds"]) == ("new", [0, 1])
-    assert merged["systems"]["paper"] == [{"commit": "old", "seed": 0}]
-    assert [row["commit"] for row in merged["systems"]["default"]] == ["new", "new"]
-    assert [row["commit"] for row in merged["hidden"]["value_alone"]] == ["new"]
+    new = {"commit": "new", "machine": "two"}
+    merged = disentanglement.merge(default, before, new)
+    assert (merged["commit"], merged["machine"], merged["seeds"]) == ("new", "two", [2])
+    assert merged["systems"] == {
+        "paper": [{"seed": 0, **old}],
+        "default": [{"seed": 2, **new}],
+    }
+    assert merged["hidden"]["most_frequent_value"] == [{"seed": 2, **new}]
     assert [row["commit"] for row in merged["hidden"]["no_intra"]] == ["old", "older"]
 
-    # Without the default, what is the default's stays as it was.
-    paper = {"seeds": [0], "systems": {"paper": [{"seed": 0, "recall_at_20": 0.5}]}, "hidden": {}}
-    later = disentanglement.merge(paper, merged, "last")
-    assert (later["commit"], later["seeds"]) == ("new", [0, 1])
-    assert later["systems"]["paper"] == [{"seed": 0, "recall_at_20": 0.5, "commit": "last"}]
+    # Without the default, what is the default's stays as it was, and rows are replaced by seed.
+    parts = {
+        "seeds": [1],
+        "systems": {"paper": [{"seed": 1}]},
+        "hidden": {"no_intra": [{"seed": 1}]},
+    }
+    later = disentanglement.merge(parts, merged, {"commit": "last", "machine": "two"})
+    assert (later["commit"], later["seeds"]) == ("new", [2])
+    assert [(row["seed"], row["commit"]) for row in later["systems"]["paper"]] == [
+        (0, "old"),
+        (1, "last"),
+    ]
+    assert [(row["seed"], row["commit"]) for row in later["hidden"]["no_intra"]] == [
+        (0, "old"),
+        (1, "last"),
+    ]
     assert later["systems"]["default"] == merged["systems"]["default"]
-    assert disentanglement.merge(default, {}, "new")["systems"]["default"][0]["commit"] == "new"
+    assert disentanglement.merge(default, {}, new)["systems"]["default"] == [{"seed": 2, **new}]
 
 
-def test_nothing_but_the_default_is_measured_first(monkeypatch, capsys):
-    monkeypatch.setattr(disentanglement, "load_result", lambda name: {"presets": {}})
-    monkeypatch.setattr("sys.argv", ["disentanglement", "hm", "--only", "macrid_vae"])
-    with pytest.raises(SystemExit):
-        disentanglement.main()
-    assert "Nothing of 'hm' is measured yet. Measure `--only default` first." in (
-        capsys.readouterr().err
+def test_parts_are_measured_only_beside_a_default_of_the_same_data(monkeypatch, capsys):
+    data = types.SimpleNamespace(
+        config=types.SimpleNamespace(attribute_names=("year",), losses=LossConfig()),
+        catalogue=types.SimpleNamespace(num_items=40),
     )
+    before = {"hm": {"attributes": ["year"], "num_items": 39, "losses": ""}}
+    monkeypatch.setattr(disentanglement, "load_result", lambda name: {"presets": before})
+    monkeypatch.setattr(disentanglement, "load_data", lambda *parts: data)
+    monkeypatch.setattr(disentanglement, "name_default", lambda config: "")
+    monkeypatch.setattr(disentanglement, "measure", lambda *parts: pytest.fail("measured"))
+
+    def refuse(*presets):
+        monkeypatch.setattr("sys.argv", ["disentanglement", *presets, "--only", "macrid_vae"])
+        with pytest.raises(SystemExit):
+            disentanglement.main()
+        return capsys.readouterr().err
+
+    words = refuse("hm", "toys")
+    assert "Nothing of toys is measured yet" in words
+    assert "`python -m benchmarks.disentanglement toys --only default` first." in words
+    assert "hm is of other data: num_items was 39. Received: 40." in refuse("hm")

@@ -257,7 +257,15 @@ def test_calls_that_cannot_be_meant_are_refused_before_they_are_sent(ask, words)
         ),
         (
             lambda c: c.explain("u", "i", target_strength=10**400),
-            "target_strength must be a number. Received: 10*",
+            "target_strength must be a finite number that fits into float32. Received: 1000*",
+        ),
+        (
+            lambda c: c.recommend("u", k=10**5000),
+            "k must be a whole number * Received: int of too many digits.",
+        ),
+        (
+            lambda c: c.explain("u", "i", target_strength=True),
+            "target_strength must be a number. Received: True.",
         ),
     ],
 )
