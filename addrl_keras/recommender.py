@@ -453,7 +453,7 @@ class Recommender(tf.Module):
         unknown = tf.boolean_mask(item_id, items < 0)
         message = (
             f"item_id is not in the catalogue of {self.num_items:,} items, whose ids are such as "
-            f"{self._example_id!r}. Received:"
+            f"{self._example_id}. Received:"
         )
         return require(tf.reduce_all(items >= 0), message, unknown, items)
 

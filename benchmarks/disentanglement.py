@@ -576,7 +576,7 @@ def _word(row: dict[str, Any]) -> str:
 def main() -> None:
     """Measures the presets that are named and writes the result."""
     parser = make_parser(__doc__)
-    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="(default: 0 1 2)")
     words = "these alone; what was measured of the others before stays"
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help=words)
     options = parser.parse_args()

@@ -56,8 +56,9 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("presets", nargs="+")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs")
+    parser.add_argument("presets", nargs="+", help="whose newest pushed version to measure")
+    words = "folder of the runs (default: runs)"
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs", help=words)
     return parser
 
 
@@ -71,7 +72,10 @@ def load_data(preset: str, runs: Path) -> Data:
     place = workspace.Workspace(runs, preset)
     versions = place.list_versions()
     if not versions:
-        raise SystemExit(f"No version of {preset!r} is pushed. Run `addrl run {preset}` first.")
+        raise SystemExit(
+            f"{place.serving} holds no pushed version. Run `addrl run {preset}` first, or name the "
+            "folder of its runs with --runs."
+        )
     extras = load_extras(place.serving / str(versions[0]))
     if extras.about.updates:
         raise SystemExit(

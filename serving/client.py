@@ -18,6 +18,7 @@ from serving.names import ContributionNames
 from serving.requests import (
     Wanted,
     as_list,
+    flag,
     id_rows,
     list_values,
     name_value_rows,
@@ -115,7 +116,7 @@ class Client(ModelClient):
             "k": whole_k(k),
             "history_ids": id_rows("history_ids", history_ids, len(users)),
             "exclude_ids": id_rows("exclude_ids", exclude_ids, len(users)),
-            "exclude_seen": exclude_seen,
+            "exclude_seen": flag("exclude_seen", exclude_seen),
             "attribute_targets": name_value_rows(
                 "attribute_targets", attribute_targets, len(users)
             ),

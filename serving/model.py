@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -35,7 +36,8 @@ class ModelClient:
         **channel: `credentials` and `options` of the gRPC channel.
 
     Raises:
-        ValueError: both a version and a label were given.
+        ValueError: both a version and a label were given; or the address, the timeout or retries
+            cannot be one.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class ModelClient:
                 "a request names a version or a label, not both. "
                 f"Received: version={version}, label={label!r}. Leave one out."
             )
+        _validate_channel(address, timeout, retries)
         self.model_name = model_name
         self.timeout = timeout
         self._version = version
@@ -138,7 +141,7 @@ class ModelClient:
                 raise ServingError(
                     "DEADLINE_EXCEEDED",
                     f"model {self.model_name!r} was not ready at {self._transport.address} "
-                    f"within {timeout:g} s. Last seen: {seen}.",
+                    f"within {timeout:g} s. Last seen: {seen.rstrip('.')}.",
                 )
             time.sleep(0.1)
 
@@ -181,3 +184,21 @@ class ModelClient:
             spec.version.value = self._version
         if self._label is not None:
             spec.version_label = self._label
+
+
+def _validate_channel(address: Any, timeout: Any, retries: Any) -> None:
+    """Raises unless a channel can be made of these; gRPC would say less, and later."""
+    is_url = isinstance(address, str) and address.startswith(("http://", "https://"))
+    if not isinstance(address, str) or ":" not in address or is_url:
+        raise ValueError(
+            "address must be HOST:PORT of the gRPC API, such as 127.0.0.1:8500. "
+            f"Received: {address!r}."
+        )
+    if isinstance(timeout, bool | str) or not 0 < float(timeout) < float("inf"):
+        raise ValueError(f"timeout must be a number of seconds above 0. Received: {timeout!r}.")
+    try:
+        count = operator.index(retries)
+    except TypeError:
+        count = -1
+    if count < 0:
+        raise ValueError(f"retries must be a whole number from 0. Received: {retries!r}.")

@@ -63,6 +63,20 @@ def whole_k(k: Any) -> int | None:
     return number
 
 
+def flag(name: str, value: Any) -> bool | None:
+    """Returns whether something is asked for; words such as "no" would count as yes.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, for what is no truth value.
+    """
+    if value is None:
+        return None
+    # NumPy has a type of its own.
+    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
+        return bool(value)
+    raise _make_refusal(name, "True or False", value)
+
+
 def id_rows(
     name: str, ids: Sequence[str] | Sequence[Sequence[str]] | None, batch: int
 ) -> list[list[str]] | None:

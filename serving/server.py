@@ -129,9 +129,10 @@ def _find_port_problem(host: str, flag: str, port: int) -> str | None:
         try:
             probe.bind((host, port))
         except (OSError, OverflowError, UnicodeError) as error:
+            other = " (of `addrl serve`: --rest-port)" if flag == "--rest_api_port" else ""
             return (
-                f"{flag}: cannot listen on {host}:{port} ({error}). "
-                f"Stop what uses it, or pick another with {flag} (0 picks a free one)."
+                f"{flag}{other}: cannot listen on {host}:{port} ({error}). "
+                "Stop what uses it, or pick another port (0 picks a free one)."
             )
     return None
 

@@ -105,13 +105,13 @@ MISTAKES = [
     ),
     (
         ["recommend", "planted", "1", "--weight", "year"],
-        "addrl recommend: argument --weight: must be NAME=NUMBER, such as year=2. "
-        "Received: 'year'. See `addrl recommend --help`.",
+        "addrl recommend: argument --weight: must be NAME=NUMBER with a finite number, "
+        "such as year=2. Received: 'year'. See `addrl recommend --help`.",
     ),
     (
         ["recommend", "planted", "1", "--weight", "year=nan"],
-        "addrl recommend: argument --weight: must be NAME=NUMBER, such as year=2. "
-        "Received: 'year=nan'. See `addrl recommend --help`.",
+        "addrl recommend: argument --weight: must be NAME=NUMBER with a finite number, "
+        "such as year=2. Received: 'year=nan'. See `addrl recommend --help`.",
     ),
     (
         ["recommend", "planted", "1", "--want", "Comedy"],

@@ -264,6 +264,10 @@ def test_calls_that_cannot_be_meant_are_refused_before_they_are_sent(ask, words)
             "k must be a whole number * Received: int of too many digits.",
         ),
         (
+            lambda c: c.recommend("u", exclude_seen="no"),
+            "exclude_seen must be True or False. Received: 'no'.",
+        ),
+        (
             lambda c: c.explain("u", "i", target_strength=True),
             "target_strength must be a number. Received: True.",
         ),
@@ -278,10 +282,32 @@ def test_wrong_types_are_refused_by_name_before_they_are_sent(ask, message):
     assert client.asked == []
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"address": "http://127.0.0.1:8501"}, "address must be HOST:PORT .* 'http://127.0.0.1"),
+        ({"address": "127.0.0.1"}, "address must be HOST:PORT .* Received: '127.0.0.1'."),
+        ({"address": 8500}, "address must be HOST:PORT .* Received: 8500."),
+        ({"timeout": "2"}, "timeout must be a number of seconds above 0. Received: '2'."),
+        ({"timeout": float("nan")}, "timeout must be a number of seconds above 0. Received: nan."),
+        ({"retries": "3"}, "retries must be a whole number from 0. Received: '3'."),
+        ({"retries": -1}, "retries must be a whole number from 0. Received: -1."),
+    ],
+)
+def test_what_no_channel_can_be_made_of_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Client(**settings)
+
+
 def test_numbers_of_other_libraries_and_tuples_are_taken():
     numpy = pytest.importorskip("numpy")
     client = _ScriptedClient(["year"])
-    client.recommend(("u",), numpy.int64(3), attribute_weights={"year": numpy.float32(2)})
+    client.recommend(
+        ("u",),
+        numpy.int64(3),
+        attribute_weights={"year": numpy.float32(2)},
+        exclude_seen=numpy.True_,
+    )
     client.recommend(numpy.array(["u"]), history_ids=numpy.array(["i"]), attribute_targets={})
     assert client.asked[-2][1]["k"] == 3
     assert client.asked[-1][1]["history_ids"] == [["i"]]

@@ -93,7 +93,11 @@ def _print(answer: Any, titles: Mapping[str, str]) -> None:
     console.print(make_sentence(answer, titles))
     for name, values in answer.targets.items():
         given = answer.target_contributions.get(name, 0.0)
-        console.print(f"because {name} {' or '.join(values)} was asked for: {given:+.3f}")
+        asked = f"{name} {' or '.join(values)} was asked for"
+        if abs(given) >= _LEAST:
+            console.print(f"because {asked}: {given:+.3f}")
+        else:
+            console.print(f"{asked}, and adds nothing to this item")
     rest = sum(
         value for name, value in answer.target_contributions.items() if name not in answer.targets
     )

@@ -178,7 +178,7 @@ def name_weight(text: str) -> tuple[str, float]:
     # The comparison is also false for NaN.
     if not (name.strip() and abs(weight) < float("inf")):
         raise argparse.ArgumentTypeError(
-            f"must be NAME=NUMBER, such as year=2. Received: {text!r}."
+            f"must be NAME=NUMBER with a finite number, such as year=2. Received: {text!r}."
         )
     return name.strip(), weight
 
