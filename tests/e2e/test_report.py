@@ -57,6 +57,7 @@ def test_it_is_of_the_last_run_and_its_model(planted_run, page):
     assert "You often choose " in page or "and this goes with it." in page
     # The steered list has reasons of its own; nothing that rounds to nought is a part of one.
     assert "You asked for " in page
+    assert re.search(r"With the wish .+: \d of \d+ have it, \d of \d+ without the wish", page)
     assert not re.search(r"[+-]0\.00 ", page)
     sections = re.findall(r'<section id="(\w+)"', page)
     assert re.findall(r'<a href="#(\w+)"', page) == sections

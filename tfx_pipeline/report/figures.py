@@ -16,7 +16,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 import numpy as np
-from matplotlib import pyplot
+from matplotlib import pyplot, ticker
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -48,8 +48,11 @@ def draw_lines(
         style = {"color": COLOURS[number % 8], "marker": _MARKERS[number % 8], "markersize": 4}
         axes.plot(xs, ys, label=name, linewidth=1.5, **style)
     axes.set(xlabel=x, ylabel=y, title=title)
+    if all(float(place).is_integer() for xs, _ in lines.values() for place in xs):
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     if len(lines) > 1:
-        axes.legend(frameon=False, fontsize=8)
+        # Below: there is no corner that no line runs through.
+        figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=3)
     return _to_svg(figure)
 
 

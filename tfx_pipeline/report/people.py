@@ -51,7 +51,7 @@ class Person:
         preferences: The most liked value of each attribute, in words.
         history: Some past items.
         items: The list.
-        wish: What is wanted in the second list, `name=value`.
+        wish: What is wanted in the second list, and how many have it there and in the first.
         steered: The second list, with its own reasons.
     """
 
@@ -114,12 +114,15 @@ def _make_person(served: Served, show: _Shelf, titles: Mapping[str, str], row: i
     )
     known = result.interactions.known[row].indices
     history = [result.catalogue.item_ids[i] for i in known[-_PAST:]]
+    before, after = (
+        show.count(wish, some) for some in ([item.item_id for item in answer.items], steered)
+    )
     return Person(
         user,
         preferences,
         [show.show(item) for item in history],
         items,
-        wish,
+        f"{wish}: {after} of {len(steered)} have it, {before} of {len(items)} without the wish",
         [show.explain(user, item, titles, settings) for item in steered],
     )
 
@@ -175,6 +178,11 @@ class _Shelf:
         values = [", ".join(rows[row]) for rows in self._values.values() if rows[row]]
         photo = load_thumbnail(self._photos.get(item, ""))
         return Shown(self._titles.get(item) or item, photo, " · ".join(values), reason, parts)
+
+    def count(self, wish: str, items: Sequence[str]) -> int:
+        """Counts the items that are known to have what is wanted, `name=value`."""
+        name, _, value = wish.partition("=")
+        return sum(value in self._values[name][self._row[item]] for item in items)
 
     def explain(
         self,
