@@ -424,7 +424,10 @@ def test_profile_shows_what_drives_a_user(addrl, client):
 
 def test_profile_of_everybody_and_of_nobody(addrl, client):
     code, out, _ = addrl("profile", "planted", "--all")
-    assert code == 0 and "share, all users" in out and "year, most common: v0 25%" in out
+    assert code == 0 and "share, all users" in out
+    assert "year, most common in the catalogue: v0 25%" in out and " more (--values" not in out
+    _, out, _ = addrl("profile", "planted", "--all", "--values", "1")
+    assert "and 3 more (--values N shows more)" in " ".join(_squeeze(out))
     code, out, _ = addrl("profile", "planted", "--all", "--json")
     assert json.loads(out)["importance"] == {"year": 0.5, "genre": 0.3, "residual": 0.2}
     code, out, _ = addrl("profile", "planted", "stranger")

@@ -85,7 +85,9 @@ def _print(answer: Any, options: argparse.Namespace) -> None:
         for name, values in answer.preferences.items():
             common = sorted(values, key=lambda each: -each.catalogue_share)[: 2 * options.values]
             shares = ", ".join(f"{each.value} {each.catalogue_share:.0%}" for each in common)
-            console.print(f"{name}, most common: {shares}")
+            rest = len(values) - len(common)
+            more = f" and {rest} more (--values N shows more)" if rest else ""
+            console.print(f"{name}, most common in the catalogue: {shares}{more}")
         return
     if answer.source == "prior":
         name = f"the user {answer.user_id!r}" if answer.user_id else "this history"
