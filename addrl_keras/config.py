@@ -324,8 +324,8 @@ class LossConfig:
     """Weights of the training terms; 0 switches a term off.
 
     The paper's `intra` and `inter` are off: the value heads alone tell the values of items that
-    nobody has told as well or better (docs/explain-and-steer.md), and without the two no weight of
-    the content side belongs to two attributes.
+    nobody has told about as well (docs/explain-and-steer.md), and without the two no weight of the
+    content side belongs to two attributes.
 
     Args:
         preference: Prediction of held-out items given the rest of the user's history.
