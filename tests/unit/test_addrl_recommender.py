@@ -557,7 +557,7 @@ class TestExplain:
                 assert float(outputs["catalogue_shares"][0, k]) == pytest.approx(catalogue)
 
     def test_an_unknown_item_is_quoted(self, recommender):
-        words = r"(?s)not in the catalogue of \d+ items, whose ids are such as \S+\. .*item 99"
+        words = r"(?s)not in the catalogue of \d+ items, whose ids are such as item \d+\. .*item 99"
         with pytest.raises(tf.errors.InvalidArgumentError, match=words):
             recommender.explain(USERS[:1], item_id=["item 99"])
         with pytest.raises(ValueError, match="explain needs an item_id"):
