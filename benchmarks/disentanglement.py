@@ -41,6 +41,7 @@ from addrl_keras.probing import (
 )
 from addrl_keras.training import FitResult
 from addrl_keras.watching import get_single_labels
+from benchmarks import accuracy
 from benchmarks.ablations import PAPER_TERMS
 from benchmarks.fitted import Data, K, clear_rows, load_data, make_parser, say, score_ranking
 from benchmarks.provenance import load_result, make_provenance, write_result
@@ -644,10 +645,8 @@ def merge(
             new = [{**row, **source} for row in measured[part].get(name, ())]
             old = [{**old_source, **row} for row in before.get(part, {}).get(name, ())]
             # Of the default and what is made from it, seeds belong together.
-            repeated = {row["seed"] for row in new}
             is_whole = part == "systems" and name not in ONCE and new
-            kept = [] if is_whole else [row for row in old if row["seed"] not in repeated]
-            rows[name] = sorted((*kept, *new), key=lambda row: int(row["seed"]))
+            rows[name] = accuracy.merge([] if is_whole else old, new, "seed")
         merged[part] = rows
     return merged
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import grpc
 from serving import protos
 from serving.contract import CONTRACT, SignatureSpec, spec_from_signature_def
 from serving.errors import ServingError
+from serving.requests import read_number, read_whole
 from serving.results import STATE_NAMES, VersionStatus
 from serving.tensors import decode_tensor, encode_tensor
 from serving.transport import Transport
@@ -194,11 +194,8 @@ def _validate_channel(address: Any, timeout: Any, retries: Any) -> None:
             "address must be HOST:PORT of the gRPC API, such as 127.0.0.1:8500. "
             f"Received: {address!r}."
         )
-    if isinstance(timeout, bool | str) or not 0 < float(timeout) < float("inf"):
+    seconds, count = read_number(timeout), read_whole(retries)
+    if seconds is None or not 0 < seconds < float("inf"):
         raise ValueError(f"timeout must be a number of seconds above 0. Received: {timeout!r}.")
-    try:
-        count = operator.index(retries)
-    except TypeError:
-        count = -1
-    if count < 0:
+    if count is None or count < 0:
         raise ValueError(f"retries must be a whole number from 0. Received: {retries!r}.")

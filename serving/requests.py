@@ -53,12 +53,8 @@ def whole_k(k: Any) -> int | None:
     """
     if k is None:
         return None
-    try:
-        number = operator.index(k)
-    except TypeError:
-        number = None
-    # True counts as 1 in Python, and is a slip here.
-    if number is None or isinstance(k, bool) or abs(number) > _LARGEST_K:
+    number = read_whole(k)
+    if number is None or abs(number) > _LARGEST_K:
         raise _make_refusal("k", f"a whole number in 1..{_LARGEST_K}", k)
     return number
 
@@ -71,8 +67,8 @@ def flag(name: str, value: Any) -> bool | None:
     """
     if value is None:
         return None
-    # NumPy has a type of its own.
-    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
+    # NumPy has types of its own.
+    if type(value).__name__ in ("bool", "bool_"):
         return bool(value)
     raise _make_refusal(name, "True or False", value)
 
@@ -155,7 +151,7 @@ def strength_row(strength: Any, batch: int) -> list[float] | None:
     Raises:
         ServingError: INVALID_ARGUMENT, for what is no finite number.
     """
-    return None if strength is None else [_read_number("target_strength", strength)] * batch
+    return None if strength is None else [_require_number("target_strength", strength)] * batch
 
 
 def combine_holds(
@@ -190,7 +186,7 @@ def validate_weights(argument: str, weights: Any) -> None:
         return
     _validate_mapping(argument, weights, "an attribute to a number")
     for name, weight in weights.items():
-        _read_number(f"{argument}[{name!r}]", weight)
+        _require_number(f"{argument}[{name!r}]", weight)
 
 
 def weight_vector(
@@ -209,14 +205,32 @@ def weight_vector(
     return [float(weights.get(name, 1.0)) for name in names]
 
 
-def _read_number(name: str, value: Any) -> float:
+def read_whole(value: Any) -> int | None:
+    """Returns a whole number as an int, None for anything else."""
+    # True counts as 1 in Python, and is a slip here.
+    if isinstance(value, bool):
+        return None
     try:
-        # Python reads these as numbers, where they are slips.
-        number = None if isinstance(value, bool | str | bytes) else float(value)
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def read_number(value: Any) -> float | None:
+    """Returns a number as a float, an infinity if it is too large; None for anything else."""
+    # Python reads these as numbers, where they are slips.
+    if isinstance(value, bool | str | bytes):
+        return None
+    try:
+        return float(value)
     except OverflowError:
-        number = math.inf
+        return math.inf
     except (TypeError, ValueError):
-        number = None
+        return None
+
+
+def _require_number(name: str, value: Any) -> float:
+    number = read_number(value)
     if number is None:
         raise _make_refusal(name, "a number", value)
     # How large a weight may be is the server's to say, but it would quote an infinity.

@@ -289,8 +289,10 @@ def test_wrong_types_are_refused_by_name_before_they_are_sent(ask, message):
         ({"address": "127.0.0.1"}, "address must be HOST:PORT .* Received: '127.0.0.1'."),
         ({"address": 8500}, "address must be HOST:PORT .* Received: 8500."),
         ({"timeout": "2"}, "timeout must be a number of seconds above 0. Received: '2'."),
+        ({"timeout": None}, "timeout must be a number of seconds above 0. Received: None."),
         ({"timeout": float("nan")}, "timeout must be a number of seconds above 0. Received: nan."),
         ({"retries": "3"}, "retries must be a whole number from 0. Received: '3'."),
+        ({"retries": True}, "retries must be a whole number from 0. Received: True."),
         ({"retries": -1}, "retries must be a whole number from 0. Received: -1."),
     ],
 )

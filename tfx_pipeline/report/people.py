@@ -109,14 +109,11 @@ def _make_person(served: Served, show: _Shelf, titles: Mapping[str, str], row: i
             f"{attribute} {names[best][2]} ({expected[best]:.0%} of what should come next, of "
             f"others' {usual[best]:.0%})"
         )
-    wish, settings, steered = _find_wish(
-        served, user, orders, profile, [item.item_id for item in answer.items]
-    )
+    listed = [item.item_id for item in answer.items]
+    wish, settings, steered = _find_wish(served, user, orders, profile, listed)
     known = result.interactions.known[row].indices
     history = [result.catalogue.item_ids[i] for i in known[-_PAST:]]
-    before, after = (
-        show.count(wish, some) for some in ([item.item_id for item in answer.items], steered)
-    )
+    before, after = show.count(wish, listed), show.count(wish, steered)
     return Person(
         user,
         preferences,
